@@ -1,0 +1,220 @@
+"""What we observe: Endpoint, Request, Measurement, Sample, Score.
+
+Stamps are integer nanoseconds of one monotonic clock (`time.perf_counter_ns`); `None` means unknown,
+zero means zero. The column names of `Measurement` are those of the table `request`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Status = Literal[
+    "ok", "refused", "truncated", "filtered", "http_error", "timeout", "connect_error", "stream_cut", "garbled", "cancelled"
+]
+ANSWERED: frozenset[str] = frozenset({"ok", "refused", "truncated", "filtered"})
+"""Statuses in which the server said all it was going to say: asking again would buy the same thing twice."""
+
+Kind = Literal["quality", "load", "canary", "warmup"]
+Layer = Literal["on-device", "self-hosted", "decentralised", "hosted-open", "hosted-closed", "reference"]
+TokensSource = Literal["server", "client", "estimate"]
+State = Literal["scored", "unscored_error", "unscored_truncated", "unscored_empty", "refused"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Endpoint:
+    """An address that speaks a wire protocol: everything we measure is one of these first."""
+
+    target_id: str
+    base_url: str
+    """Without a trailing slash, with the version part: `http://127.0.0.1:8000/v1`."""
+    wire: str
+    """Name of a module in `bench.wires`."""
+    model: str
+    """The name sent to the server."""
+    key_ref: str | None = None
+    """Where the key is, never the key: `env:NAME` or `file:PATH`."""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    quirks: Mapping[str, Any] = field(default_factory=dict)
+    """Deviations of this exact model or provider, read by the wire's `encode` (data, from the catalogue)."""
+    connect_timeout_s: float = 10.0
+    first_token_timeout_s: float = 600.0
+    stall_timeout_s: float = 120.0
+    """Longest silence inside a stream."""
+    total_timeout_s: float = 1800.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Message:
+    role: Literal["system", "user", "assistant"]
+    content: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """One attempt at one question. Exactly one of `messages` and `prompt` is set."""
+
+    request_id: str
+    """Unique per attempt."""
+    request_key: str
+    """The same for every attempt at the same question: sha256(fingerprint, prompt, arguments, repeat)."""
+    kind: Kind = "quality"
+    messages: tuple[Message, ...] | None = None
+    prompt: str | None = None
+    max_tokens: int = 256
+    temperature: float | None = 0.0
+    seed: int | None = None
+    stop: tuple[str, ...] = ()
+    logprobs: int | None = None
+    echo: bool = False
+    extra: Mapping[str, Any] = field(default_factory=dict)
+    """Merged into the body as it is (reasoning effort, `ignore_eos` …)."""
+    task: str | None = None
+    doc_id: int | None = None
+    repeat: int = 0
+    attempt: int = 0
+    sched_ns: int | None = None
+    """When it was due; None = the moment it is sent."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TokenLogprob:
+    """One token and its natural-log probability; `None` for the first token of an echoed prompt."""
+
+    token: str
+    logprob: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measurement:
+    """One attempt and all that came back of it: a row of `request`, and of `request_text`.
+
+    Definitions of the stamps are in METRICS section 1: `sent_ns` = handed to the socket, `first_event_ns` = first
+    event of the body, `first_token_ns` = first event with non-empty content of any kind, `first_answer_ns` = first
+    that is not reasoning, `end_ns` = the event with the finish reason (or when it failed).
+    """
+
+    request_id: str
+    run_id: str | None = None
+    target_id: str
+    request_key: str
+    attempt: int = 0
+    kind: Kind
+    task: str | None = None
+    doc_id: int | None = None
+    repeat: int = 0
+    status: Status
+    http_status: int | None = None
+    error: str | None = None
+    sched_ns: int | None = None
+    sent_ns: int | None = None
+    headers_ns: int | None = None
+    first_event_ns: int | None = None
+    first_token_ns: int | None = None
+    first_answer_ns: int | None = None
+    last_token_ns: int | None = None
+    end_ns: int | None = None
+    started_at: str
+    """UTC wall time, ISO 8601 with microseconds and `Z`."""
+    connection_reused: bool | None = None
+    inflight: int | None = None
+    """Requests of this client under way when this one was sent, itself included."""
+    in_tokens: int | None = None
+    in_cached_tokens: int | None = None
+    in_cache_write_tokens: int | None = None
+    out_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    tokens_source: TokensSource | None = None
+    chunks: int = 0
+    """Token-bearing events, not reads and not tokens."""
+    finish_reason: str | None = None
+    """As the server wrote it."""
+    response_id: str | None = None
+    response_model: str | None = None
+    system_fingerprint: str | None = None
+    routed_provider: str | None = None
+    provider_usd: str | None = None
+    """What the provider says it billed, a decimal string."""
+    replayed: bool = False
+    # How good the stamps are; extra columns of `request`.
+    stamp_source: Literal["kernel", "read", "httpx"] | None = None
+    read_lag_max_ns: int | None = None
+    """Largest stamp-to-read distance in this answer: how late the event loop was."""
+    merged_reads: int | None = None
+    """Reads in which the kernel had merged several token events into one stamp."""
+    retry_after_s: float | None = None
+    retryable: bool = False
+    """Whether asking again can help (429, 5xx, timeouts, cut streams; never a plain 4xx)."""
+    # The text half: `request_text`.
+    prompt: str | None = None
+    """What was asked, messages as JSON, or the plain prompt."""
+    answer: str | None = None
+    """Visible text, reasoning cut out. None where nothing was answered; kept, for reading only, on a cut stream."""
+    reasoning: str | None = None
+    chunk_offsets_ns: tuple[int, ...] = ()
+    """Stamp of each token-bearing event less `sent_ns`."""
+    logprobs: tuple[TokenLogprob, ...] | None = None
+
+
+class Reply(str):
+    """The visible text of an answer as lm-eval carries it about, with what the scorer needs to know beside it."""
+
+    status: Status
+    finish_reason: str | None
+    request_id: str | None
+    unclosed_thought: bool
+
+    def __new__(
+        cls,
+        text: str = "",
+        *,
+        status: Status = "ok",
+        finish_reason: str | None = "stop",
+        request_id: str | None = None,
+        unclosed_thought: bool = False,
+    ) -> Reply:
+        self = super().__new__(cls, text)
+        self.status = status
+        self.finish_reason = finish_reason
+        self.request_id = request_id
+        self.unclosed_thought = unclosed_thought
+        return self
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sample:
+    """One repeat of one item under one metric: a row of `sample`."""
+
+    task: str
+    doc_id: int
+    item_id: str
+    repeat: int
+    metric: str
+    state: State
+    value: float | None
+    """In [0, 1]; None unless `state` is `scored` (or `refused`, which scores 0)."""
+    answer: str | None
+    expected: str | None
+    reason: str | None = None
+    request_id: str | None = None
+    cluster: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Score:
+    """One figure of one task (or `macro`) with its interval: a row of `score`."""
+
+    task: str
+    metric: str
+    value: float | None
+    stderr: float | None
+    ci_low: float | None
+    ci_high: float | None
+    n: int
+    n_unscored: int
+    low_bound: float | None
+    """All unscored items counted wrong."""
+    high_bound: float | None
+    """All unscored items counted right."""
+    method: str
