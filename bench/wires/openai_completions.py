@@ -1,0 +1,69 @@
+"""OpenAI Completions, the log-likelihood wire: a plain prompt, its echo, and log-probabilities of every token."""
+
+from __future__ import annotations
+
+from bench.errors import ConfigError, Garbled
+from bench.records import Endpoint, Request, TokenLogprob
+from bench.wires import Event, Outgoing
+from bench.wires.openai_chunk import (
+    DONE,
+    common_body,
+    error_of,
+    finished,
+    first_choice,
+    name_of,
+    number,
+    parse,
+    text_of,
+    usage_of,
+)
+
+
+def encode(endpoint: Endpoint, request: Request) -> Outgoing:
+    """A streaming request; messages need a chat wire, because the template is the server's."""
+    if request.prompt is None:
+        raise ConfigError(
+            "wire 'openai_completions' takes a plain prompt; messages need a target on wire 'openai_chat'"
+        )
+    body = common_body(endpoint, request)
+    body["prompt"] = request.prompt
+    if request.logprobs is not None:
+        body["logprobs"] = request.logprobs
+    if request.echo:
+        body["echo"] = True
+    return Outgoing(path="/completions", body=finished(body, endpoint, request))
+
+
+def decode(payload: bytes) -> Event:
+    """One chunk of a stream, or a whole answer: both have one shape."""
+    if payload == b"[DONE]":
+        return DONE
+    chunk = parse(payload)
+    choice = first_choice(chunk)
+    usage, usd = usage_of(chunk, choice) if "usage" in chunk or "usage" in choice else (None, None)
+    finish = choice.get("finish_reason")
+    return Event(
+        text_of(choice.get("text"), "text"),
+        "",
+        "",
+        "",
+        None if finish is None else str(finish),
+        usage,
+        error_of(chunk),
+        name_of(chunk.get("id")),
+        name_of(chunk.get("model")),
+        name_of(chunk.get("system_fingerprint")),
+        _logprobs(choice["logprobs"]) if choice.get("logprobs") else (),
+        name_of(chunk.get("provider")),
+        usd,
+    )
+
+
+def _logprobs(logprobs: object) -> tuple[TokenLogprob, ...]:
+    """`tokens` beside `token_logprobs`; the first token of an echoed prompt has none."""
+    if not isinstance(logprobs, dict):
+        raise Garbled(f"`logprobs` of an event is not an object: {str(logprobs)[:80]!r}")
+    tokens, values = logprobs.get("tokens") or [], logprobs.get("token_logprobs") or []
+    if not isinstance(tokens, list) or not isinstance(values, list) or len(tokens) != len(values):
+        raise Garbled(f"`logprobs` of an event has tokens and values that do not pair up: {str(logprobs)[:80]!r}")
+    return tuple(TokenLogprob(token=str(t), logprob=number(v)) for t, v in zip(tokens, values, strict=True))
