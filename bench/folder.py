@@ -1,0 +1,223 @@
+"""What a run folder holds and how it is read. Its files are facts: nothing here writes.
+
+results/runs/<run_id>/
+  run.json           the header: what was asked of whom, on which machine, and how it ended
+  requests.jsonl     one line per attempt while the run is open -> requests.parquet when it is sealed
+  announced.jsonl    one line per request about to be sent; what a killed run leaves here may have been paid for
+  samples.jsonl scores.json prices.json   written once, whole
+  run.lock           held while a process writes here
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, fields
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, Literal, TypeVar, get_args
+
+from bench import journal
+from bench.errors import RunError
+from bench.records import ANSWERED, Measurement, Sample, Score, TokenLogprob
+from bench.tables import table_of
+
+N = TypeVar("N")
+
+SCHEMA = 1
+RunStatus = Literal["running", "finished", "interrupted", "failed"]
+ROWS_PER_BATCH = 50_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Header:
+    """`run.json`: everything needed to say what a number of this run means."""
+
+    run_id: str
+    kind: str
+    suite: str
+    suite_version: str
+    suite_hash: str
+    target: Mapping[str, Any]
+    """As the catalogue gives it (id, layer, engine, model, wire, base_url, options …), without secrets."""
+    fingerprint: str
+    seed: int
+    repeats: int
+    limit: int | None
+    """Items per task; None = all the suite says."""
+    items: str
+    machine: Mapping[str, Any]
+    versions: Mapping[str, Any]
+    git_sha: str | None
+    started_at: str
+    status: RunStatus = "running"
+    """`running` in a folder that nobody holds means that the process died."""
+    finished_at: str | None = None
+    schema: int = SCHEMA
+    question_hash: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "suite_version", str(self.suite_version))
+        if not self.question_hash:
+            object.__setattr__(self, "question_hash", _hash_of_header(self))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Folder:
+    """What a run folder holds, read once."""
+
+    path: Path
+    header: Header
+    requests: Any
+    """pyarrow Table, a row per attempt in the order they ended; columns are the fields of Measurement."""
+    samples: list[Sample]
+    scores: list[Score]
+    prices: Mapping[str, Any]
+    torn_lines: int
+    """Lines a power cut or a full disk left unfinished; they were never acknowledged, and are left out."""
+
+    def answers(self) -> dict[str, Measurement]:
+        """The attempt that counts of each question, by `request_key`."""
+        return counting(measurements(self.requests))
+
+
+def read(path: Path) -> Folder:
+    """Everything a run folder holds; RunError names the file and the line that can't be read."""
+    requests, torn = read_requests(path)
+    return Folder(
+        path=path,
+        header=read_header(path),
+        requests=requests,
+        samples=[_noun(Sample, row, path / "samples.jsonl") for row in read_sample_rows(path)],
+        scores=[_noun(Score, row, path / "scores.json") for row in read_score_rows(path)],
+        prices=journal.read_json(path / "prices.json") or {},
+        torn_lines=torn,
+    )
+
+
+def folders(results: Path) -> list[Path]:
+    """The run folders, oldest first. One without any file of ours yet (its creator died at once) doesn't count."""
+    runs = results / "runs"
+    try:
+        found = sorted(p for p in runs.iterdir() if p.is_dir())
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise RunError(f"cannot read {runs}: {error.strerror}") from error
+    return [p for p in found if any((p / name).exists() for name in ("run.json", "requests.jsonl", "requests.parquet"))]
+
+
+def read_header(path: Path) -> Header:
+    """`run.json`; keys we don't know are left alone, a schema we don't know is refused."""
+    file = path / "run.json"
+    row = journal.read_json(file)
+    if not isinstance(row, dict):
+        raise RunError(f"{path}: no run.json; not a run folder, or half copied: copy it again, or remove it")
+    if row.get("schema") != SCHEMA:
+        raise RunError(f"{file}: schema {row.get('schema')!r}, this version reads {SCHEMA}; update the program")
+    header = _noun(Header, row, file)
+    if header.status not in get_args(RunStatus):
+        raise RunError(f"{file}: status {header.status!r}; known: {', '.join(get_args(RunStatus))}")
+    if not isinstance(header.target, dict) or "id" not in header.target:
+        raise RunError(f"{file}: target has no id")
+    return header
+
+
+def read_requests(path: Path) -> tuple[Any, int]:
+    """All attempts as a pyarrow Table, in the order they ended, and how many torn lines were left out.
+
+    Between sealing and removing the journal both files hold the same rows: each counts once.
+    """
+    import pyarrow as pa  # type: ignore[import-untyped]
+    import pyarrow.parquet as pq  # type: ignore[import-untyped]
+
+    sealed, open_ = path / "requests.parquet", path / "requests.jsonl"
+    parts: list[Any] = []
+    known: frozenset[str] = frozenset()
+    if sealed.exists():
+        try:
+            parts.append(pq.read_table(sealed))
+        except (pa.ArrowException, OSError) as error:
+            reason = str(error).splitlines()[0]
+            raise RunError(f"{sealed}: damaged ({reason}); restore the file from a copy") from error
+        known = frozenset(parts[0]["request_id"].to_pylist()) if open_.exists() else known
+    rows, torn = journal.read(open_)
+    rows = [row for row in rows if row.get("request_id") not in known]
+    batches = (rows[start : start + ROWS_PER_BATCH] for start in range(0, len(rows), ROWS_PER_BATCH))
+    parts += [table_of(batch, Measurement, source=str(open_)) for batch in batches]
+    parts = parts or [table_of([], Measurement, source=str(open_))]
+    return pa.concat_tables(parts, promote_options="default"), torn
+
+
+def read_sample_rows(path: Path) -> list[dict[str, Any]]:
+    rows, torn = journal.read(path / "samples.jsonl")
+    if torn:
+        raise RunError(f"{path / 'samples.jsonl'}: cut off; judge the run again to write it anew")
+    return rows
+
+
+def read_score_rows(path: Path) -> list[dict[str, Any]]:
+    rows = journal.read_json(path / "scores.json") or []
+    if not isinstance(rows, list):
+        raise RunError(f"{path / 'scores.json'}: not a list of scores")
+    return rows
+
+
+def read_price_rows(path: Path) -> list[dict[str, Any]]:
+    """The rows of `prices.json`: the list under `prices`, or the object itself."""
+    found = journal.read_json(path / "prices.json") or {}
+    rows = found.get("prices", [found] if "price_id" in found else []) if isinstance(found, dict) else found
+    if not isinstance(rows, list) or not all(isinstance(row, dict) and row.get("price_id") for row in rows):
+        raise RunError(f"{path / 'prices.json'}: a price without price_id")
+    return rows
+
+
+MEASUREMENT_FIELDS = tuple(f.name for f in fields(Measurement))
+
+
+def measurements(table: Any) -> Iterator[Measurement]:
+    """The rows of a requests table as nouns again."""
+    for batch in table.select([n for n in table.column_names if n in MEASUREMENT_FIELDS]).to_batches(
+        max_chunksize=10_000
+    ):
+        for row in batch.to_pylist():
+            row["chunk_offsets_ns"] = tuple(row["chunk_offsets_ns"] or ())
+            if row["logprobs"] is not None:
+                row["logprobs"] = tuple(TokenLogprob(**pair) for pair in row["logprobs"])
+            yield Measurement(**row)
+
+
+def counting(attempts: Iterable[Measurement]) -> dict[str, Measurement]:
+    """Of each question the attempt that counts: the last that was answered, else the last; `attempt` orders them."""
+    best: dict[str, Measurement] = {}
+    for m in attempts:
+        held = best.get(m.request_key)
+        if held is None or (m.status in ANSWERED, m.attempt) >= (held.status in ANSWERED, held.attempt):
+            best[m.request_key] = m
+    return best
+
+
+def _noun(noun: type[N], row: Any, file: Path) -> N:
+    """A row as its dataclass; keys it doesn't know are left out, keys it misses are named."""
+    known = {f.name for f in fields(noun)}  # type: ignore[arg-type]
+    try:
+        return noun(**{k: v for k, v in row.items() if k in known})
+    except (TypeError, AttributeError) as error:
+        raise RunError(f"{file}: {error}") from error
+
+
+def question_hash(*, suite_hash: str, fingerprint: str, seed: int, repeats: int, limit: int | None, items: str) -> str:
+    """The name of everything a run asks: equal hashes mean that one run can go on where the other stopped."""
+    text = json.dumps([suite_hash, fingerprint, seed, repeats, limit, items])
+    return sha256(text.encode()).hexdigest()
+
+
+def _hash_of_header(header: Header) -> str:
+    return question_hash(
+        suite_hash=header.suite_hash,
+        fingerprint=header.fingerprint,
+        seed=header.seed,
+        repeats=header.repeats,
+        limit=header.limit,
+        items=header.items,
+    )

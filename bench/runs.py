@@ -1,0 +1,270 @@
+"""The run folder: created, appended to, sealed, resumed; `bench.folder` says what is in it and reads it."""
+
+from __future__ import annotations
+
+import json
+import re
+import secrets
+import string
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from bench import journal
+from bench.errors import RunError
+from bench.folder import (
+    MEASUREMENT_FIELDS,
+    SCHEMA,
+    Folder,
+    Header,
+    RunStatus,
+    counting,
+    folders,
+    measurements,
+    question_hash,
+    read,
+    read_header,
+    read_requests,
+)
+from bench.journal import Journal, writing
+from bench.lock import Lock
+from bench.records import Measurement, Request, Sample, Score
+
+__all__ = [
+    "SCHEMA",
+    "Folder",
+    "Header",
+    "Run",
+    "create",
+    "folders",
+    "new_run_id",
+    "question_hash",
+    "read",
+    "read_header",
+    "read_requests",
+    "reopen",
+    "resumable",
+]
+
+
+# ----------------------------------------------------------------------------------------------------------- opening
+
+
+def new_run_id(suite: str, target_id: str, now: datetime) -> str:
+    """`20261123T063957123Z-quick-embedded_nano-kxbq`: sorts by time, is a safe file name, and unique by its end."""
+    now = now.astimezone(UTC)
+    letters = "".join(secrets.choice(string.ascii_lowercase) for _ in range(4))
+    stamp = f"{now:%Y%m%dT%H%M%S}{now.microsecond // 1000:03d}Z"
+    return f"{stamp}-{_safe(suite)}-{_safe(target_id)}-{letters}"
+
+
+def _safe(name: str) -> str:
+    return re.sub(r"[^A-Za-z0-9.]+", "_", name).strip("_.")[:60] or "x"
+
+
+def create(results: Path, header: Header) -> Run:
+    """A new run folder, held by this process until the Run is closed."""
+    path = results / "runs" / header.run_id
+    with writing(path):
+        path.mkdir(parents=True)
+    lock = _lock(path)
+    try:
+        _write_header(path, header)
+        return Run(path, header, lock)
+    except BaseException:
+        lock.release()
+        raise
+
+
+def reopen(path: Path) -> Run:
+    """Go on with a run that ended in any way; announced attempts that never came back become rows `cancelled`."""
+    header = read_header(path)
+    lock = _lock(path)
+    try:
+        journal.mend(path / "requests.jsonl")
+        announced = _announced(path)
+        header = replace(header, status="running", finished_at=None)
+        _write_header(path, header)
+        run = Run(path, header, lock, announced)
+        run.cancel_lost("the process that sent it died before the answer came; it may have been billed")
+    except BaseException:
+        lock.release()
+        raise
+    return run
+
+
+def resumable(
+    results: Path, *, suite_hash: str, fingerprint: str, seed: int, repeats: int, limit: int | None, items: str
+) -> Path | None:
+    """The newest run that asks the same questions of the same target, finished or not; None if there is none."""
+    wanted = question_hash(
+        suite_hash=suite_hash, fingerprint=fingerprint, seed=seed, repeats=repeats, limit=limit, items=items
+    )
+    for path in reversed(folders(results)):
+        try:
+            if read_header(path).question_hash == wanted:
+                return path
+        except RunError:
+            continue  # a damaged folder is reported when the store is built, and can't be resumed
+    return None
+
+
+def _lock(path: Path) -> Lock:
+    return Lock(path / "run.lock", what=f"run {path.name}")
+
+
+# ----------------------------------------------------------------------------------------------------------- writing
+
+
+class Run:
+    """An open run folder. Leaving its `with` block without `finish` leaves the run interrupted, to be gone on with."""
+
+    def __init__(
+        self, path: Path, header: Header, lock: Lock, announced: Mapping[str, dict[str, Any]] | None = None
+    ) -> None:
+        self.path = path
+        self.header = header
+        self._lock = lock
+        self._under_way = dict(announced or {})
+        self._requests = Journal(path / "requests.jsonl")
+        self._announced = Journal(path / "announced.jsonl", durable=False)
+
+    def announce(self, request: Request) -> None:
+        """Write down that this request is about to be sent, so that a killed run knows what it may have paid for."""
+        row = {
+            "request_id": request.request_id,
+            "request_key": request.request_key,
+            "attempt": request.attempt,
+            "kind": request.kind,
+            "task": request.task,
+            "doc_id": request.doc_id,
+            "repeat": request.repeat,
+            "started_at": _now(),
+        }
+        self._announced.append(row)
+        self._under_way[request.request_id] = row
+
+    def append(self, m: Measurement) -> None:
+        """Journal one attempt: it survives this process once this returns, and a power cut within a second."""
+        row = _row(m)
+        row.setdefault("run_id", self.header.run_id)
+        self._requests.append(row)
+        self._under_way.pop(m.request_id, None)
+
+    def answers(self) -> dict[str, Measurement]:
+        """What needs no asking again, and the last failure of what does: the attempt that counts, by `request_key`."""
+        return counting(measurements(read_requests(self.path)[0]))
+
+    def write_samples(self, samples: Sequence[Sample]) -> None:
+        lines = b"".join(journal.encode(asdict(sample)) for sample in samples)
+        journal.write_whole(self.path / "samples.jsonl", lines)
+
+    def write_scores(self, scores: Sequence[Score]) -> None:
+        self._write_json("scores.json", [asdict(score) for score in scores])
+
+    def write_prices(self, prices: Mapping[str, Any]) -> None:
+        """`{"prices": [row, …]}`, or a single row; its keys are the columns of the table `price`, money as strings."""
+        self._write_json("prices.json", prices)
+
+    def finish(self, status: RunStatus = "finished") -> None:
+        """Seal the run: its attempts become Parquet. Whatever fails on the way leaves the journal as it was."""
+        self.cancel_lost("the run ended before the answer came; it may have been billed")
+        self._requests.close()
+        self._announced.close()
+        _seal(self.path)
+        self._end(status)
+
+    def interrupt(self) -> None:
+        """Leave the run so that the same command goes on with it."""
+        self.cancel_lost("the run was interrupted before the answer came; it may have been billed")
+        self._requests.close()
+        self._announced.close()
+        self._end("interrupted")
+
+    def cancel_lost(self, why: str) -> None:
+        """Give every announced attempt without an outcome one: it is a row, and asked again as the next attempt."""
+        for row in list(self._under_way.values()):
+            lost = Measurement(
+                **row, target_id=str(self.header.target["id"]), status="cancelled", error=why, retryable=True
+            )
+            self.append(lost)
+        self._requests.sync()
+        self._announced.clear()
+
+    def close(self) -> None:
+        """Release the folder; an unfinished run is interrupted first."""
+        try:
+            if self.header.status == "running":
+                self.interrupt()
+        finally:
+            self._lock.release()
+
+    def _end(self, status: RunStatus) -> None:
+        self.header = replace(self.header, status=status, finished_at=_now())
+        _write_header(self.path, self.header)
+
+    def _write_json(self, name: str, content: Any) -> None:
+        text = json.dumps(content, ensure_ascii=False, indent=1, default=str)
+        journal.write_whole(self.path / name, text.encode() + b"\n")
+
+    def __enter__(self) -> Run:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        try:
+            self.close()
+        except RunError:
+            if error is None:  # else what went wrong first is what the user must hear
+                raise
+
+
+def _row(m: Measurement) -> dict[str, Any]:
+    """Without what is unknown: reading a line fills that in again."""
+    row = {name: value for name in MEASUREMENT_FIELDS if (value := getattr(m, name)) is not None}
+    if m.logprobs is not None:
+        row["logprobs"] = [{"token": t.token, "logprob": t.logprob} for t in m.logprobs]
+    return row
+
+
+def _write_header(path: Path, header: Header) -> None:
+    text = json.dumps(asdict(header), ensure_ascii=False, indent=1, default=str)
+    journal.write_whole(path / "run.json", text.encode() + b"\n")
+
+
+def _seal(path: Path) -> None:
+    """requests.jsonl (and what an earlier sealing made) -> requests.parquet; the journal goes once rows are counted."""
+    import pyarrow.parquet as pq  # type: ignore[import-untyped]
+
+    table, _ = read_requests(path)
+    sealed, draft = path / "requests.parquet", path / "requests.parquet.tmp"
+    with writing(sealed):
+        try:
+            pq.write_table(table, draft, compression="zstd")
+            journal.sync_file(draft)
+            n_rows = pq.read_metadata(draft).num_rows
+            if n_rows != table.num_rows:
+                raise RunError(f"{draft} holds {n_rows} rows of {table.num_rows}; the journal beside it is kept")
+            draft.replace(sealed)
+            journal.sync_folder(path)
+        finally:
+            draft.unlink(missing_ok=True)
+        (path / "requests.jsonl").unlink(missing_ok=True)
+        (path / "announced.jsonl").unlink(missing_ok=True)
+
+
+def _now() -> str:
+    return f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S.%fZ}"
+
+
+def _announced(path: Path) -> dict[str, dict[str, Any]]:
+    """Announced attempts that never got a row, by `request_id`."""
+    file = path / "announced.jsonl"
+    journal.mend(file)
+    rows, _ = journal.read(file)
+    if not rows:
+        return {}
+    ended = frozenset(read_requests(path)[0]["request_id"].to_pylist())
+    return {row["request_id"]: row for row in rows if row["request_id"] not in ended}
