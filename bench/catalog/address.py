@@ -1,0 +1,47 @@
+"""Addresses people type: what a base URL may be, and which of them is this machine."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+from urllib.parse import SplitResult, parse_qsl, urlsplit
+
+from bench.catalog.keys import SUSPECT_NAME
+
+
+def checked_url(url: str) -> str:
+    """`url` without a trailing slash; refuses other schemes, no host, and credentials (never repeated)."""
+    parts = split(url)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ValueError("not an address; write http://HOST:PORT/v1 or https://HOST/v1")
+    if parts.username or parts.password or "@" in parts.netloc:
+        raise ValueError('the address holds credentials; remove them and write key = "env:NAME"')
+    if any(SUSPECT_NAME.search(name) for name, _ in parse_qsl(parts.query)):
+        raise ValueError('the address holds a key in its query; remove it and write key = "env:NAME"')
+    return url.rstrip("/")
+
+
+def split(url: str) -> SplitResult:
+    """The parts of an address; a port that is no number is said so."""
+    parts = urlsplit(url)
+    try:
+        _ = parts.port
+    except ValueError as error:
+        raise ValueError("the port is not a number from 0 to 65535") from error
+    return parts
+
+
+def safe(url: str) -> str:
+    """The address as a message may show it: no user, no password, no query."""
+    parts = urlsplit(url)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="").geturl()
+
+
+def is_loopback(url: str) -> bool:
+    """Whether traffic to this address stays on this machine."""
+    host = urlsplit(url).hostname or ""
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False

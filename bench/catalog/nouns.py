@@ -1,0 +1,178 @@
+"""What we declare besides targets and suites: Provider, Model, Gpu, Price, Load."""
+
+from __future__ import annotations
+
+import datetime as dt
+from decimal import Decimal
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from bench.catalog.address import checked_url
+from bench.catalog.files import Noun
+from bench.catalog.quirks import checked_quirks
+from bench.records import Layer
+
+Number = Annotated[float, Field(strict=True)]
+"""A TOML number; the text "60" and the word true are refused."""
+Count = Annotated[int, Field(strict=True)]
+Usd = Annotated[Decimal, Field(ge=0)]
+Access = Literal["fully open", "open weights", "open weights restricted", "api-only", "unreleased"]
+"""`fully open`: weights, training code and training data. `restricted`: a licence that limits users or uses."""
+
+
+class Provider(Noun):
+    """Somebody's address that speaks one or more wires; one file in `providers/`."""
+
+    id: str
+    name: str
+    aliases: tuple[str, ...] = ()
+    layer: Layer
+    """Of the host; whether a model is open is the model's own fact."""
+    wires: tuple[str, ...] = Field(min_length=1)
+    """The first is the one used unless a target says otherwise."""
+    base_url: str
+    key_env: str | None = None
+    key_optional: bool = False
+    """Local servers: the key is sent only when the variable is set."""
+    price_book: str | None = None
+    """This provider's id in genai-prices."""
+    quirks: dict[str, Any] = Field(default_factory=dict)
+    models: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    """Quirks by exact model id; they win over the provider's."""
+    docs: str | None = None
+    note: str = ""
+    source: str
+    date: dt.date
+
+    _url = field_validator("base_url")(checked_url)
+    _quirks = field_validator("quirks")(checked_quirks)
+
+    @field_validator("models")
+    @classmethod
+    def _model_quirks(cls, models: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+        return {model: checked_quirks(quirks) for model, quirks in models.items()}
+
+    def quirks_of(self, model: str) -> dict[str, Any]:
+        """Deviations of this exact model id: never found by a part of its name."""
+        return {**self.quirks, **self.models.get(model, {})}
+
+
+class Openness(Noun):
+    """What of a model was published."""
+
+    weights: Literal["open", "open, restricted licence", "closed"]
+    training_code: Literal["open", "closed"] | None = None
+    training_data: Literal["open", "closed"] | None = None
+
+
+class Model(Noun):
+    """A model whatever serves it. A rumour is not a fact: unknown sizes stay out."""
+
+    id: str
+    name: str
+    vendor: str
+    released: dt.date | None = None
+    access: Access
+    parameters_total: Count | None = None
+    parameters_active: Count | None = None
+    context_tokens: Count | None = None
+    licence: str | None = None
+    openness: Openness
+    served_as: tuple[str, ...] = ()
+    """Targets known to be this model: `PROVIDER:MODEL`."""
+    layer: Layer | None = None
+    """`reference` for the models that come with the package; they never enter a gap."""
+    tokens_seen: Count | None = None
+    checkpoint_of: str | None = None
+    sha256: str | None = None
+    source: str
+    source_licence: str | None = None
+    date: dt.date
+    """When the facts were last checked against the source."""
+
+
+class Rent(Noun):
+    """US dollars per hour for one GPU; spreads two to six times between hosts, so a default to be replaced."""
+
+    low_usd_h: Usd | None = None
+    typical_usd_h: Usd | None = None
+    high_usd_h: Usd | None = None
+    marketplace_usd_h: Usd | None = None
+    source: str
+
+
+class Purchase(Noun):
+    """US dollars for one board or machine."""
+
+    usd: Usd | None = None
+    source: str
+
+
+class Gpu(Noun):
+    """A board, by its vendor's figures; what was not found is left out."""
+
+    id: str
+    name: str
+    released: dt.date | None = None
+    memory_gb: Number | None = None
+    bandwidth_gb_s: Number | None = None
+    tdp_w: Number | None = None
+    bf16_dense_tflops: Number | None = None
+    fp8_dense_tflops: Number | None = None
+    rent: Rent | None = None
+    purchase: Purchase | None = None
+    source: str
+    source_licence: str | None = None
+    date: dt.date
+
+
+class Price(Noun):
+    """US dollars per million tokens, with the time they were seen to hold and where."""
+
+    id: str
+    provider: str | None = None
+    model: str
+    usd_per_mtok_in: Usd
+    usd_per_mtok_cached: Usd | None = None
+    """None = no price of its own is known: cached input then costs what input costs."""
+    usd_per_mtok_cache_write: Usd | None = None
+    usd_per_mtok_out: Usd
+    valid_from: dt.date | None = None
+    valid_to: dt.date | None = None
+    """The first day on which it no longer held."""
+    tiered: bool = False
+    """Long prompts cost more at this provider; the figures are the lowest tier's."""
+    source: str
+    source_licence: str | None = None
+    observed: dt.date | None = None
+    note: str = ""
+
+    @model_validator(mode="after")
+    def _dates(self) -> Price:
+        if self.valid_from and self.valid_to and self.valid_to <= self.valid_from:
+            raise ValueError(f"valid_to = {self.valid_to} is not after valid_from = {self.valid_from}")
+        return self
+
+
+class Load(Noun):
+    """The shape of a load step: how requests arrive and how long they are."""
+
+    name: str
+    arrivals: tuple[str, ...] = Field(min_length=1)
+    """`closed:8`, `constant:2`, `poisson:4`, `gamma:4,2`, `trace:FILE`."""
+    in_tokens: Count | None = None
+    out_tokens: Count | None = None
+    duration_s: Number = 60.0
+    slo: dict[str, Number] = Field(default_factory=dict)
+    """Limits by column: `ttft_ms`, `tpot_ms`, `e2e_ms`."""
+
+    @field_validator("arrivals")
+    @classmethod
+    def _known(cls, arrivals: tuple[str, ...]) -> tuple[str, ...]:
+        for arrival in arrivals:
+            if arrival.partition(":")[0] not in {"closed", "constant", "poisson", "gamma", "trace"}:
+                raise ValueError(
+                    f"arrival {arrival!r} is none of closed:N, constant:R, poisson:R, gamma:R,CV, trace:FILE"
+                )
+        return arrivals

@@ -1,0 +1,192 @@
+"""From what people type to a Target, and whether what it needs is there."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from functools import cache
+from importlib.metadata import entry_points
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
+from bench.catalog.address import checked_url, is_loopback, safe, split
+from bench.catalog.embedded import family
+from bench.catalog.files import parse
+from bench.catalog.targets import Target, UserTarget
+from bench.errors import ConfigError, nearest
+
+if TYPE_CHECKING:
+    from bench.catalog.nouns import Provider
+    from bench.records import Layer
+
+WIRES = ("openai_chat", "openai_completions", "openai_responses", "anthropic", "gemini", "ollama")
+ENGINES: Mapping[str, Layer] = {
+    "embedded": "reference",
+    "vllm": "self-hosted",
+    "sglang": "self-hosted",
+    "transformers": "self-hosted",
+    "llama_cpp": "on-device",
+    "ollama": "on-device",
+}
+FORMS = "embedded:NAME, PROVIDER:MODEL, http://HOST:PORT/v1#MODEL, ENGINE@MODEL, or an id from targets.toml"
+SPEC = re.compile(r"(?P<name>[A-Za-z0-9_.-]+)(?P<sign>[:@])(?P<model>.+)")
+
+
+def resolve(spec: str, providers: Mapping[str, Provider], targets: Mapping[str, Target]) -> Target:
+    """The target `spec` names; nothing is contacted and no key is read."""
+    if spec in targets:
+        return targets[spec]
+    if spec.startswith(("http://", "https://")):
+        return _from_url(spec, providers)
+    found = SPEC.fullmatch(spec)
+    if found is None:
+        raise ConfigError(f"target {spec!r} is unknown{nearest(spec, targets) if targets else ''}; a target is {FORMS}")
+    name, sign, model = found.group("name", "sign", "model")
+    if name == "embedded":
+        return embedded(model)
+    if sign == "@":
+        return from_engine(spec, name, model, providers)
+    return from_provider(spec, provider_named(name, providers, spec, targets), model)
+
+
+def provider_named(
+    name: str, providers: Mapping[str, Provider], spec: str, others: Mapping[str, Any] | None = None
+) -> Provider:
+    """A provider by id or alias."""
+    for provider in providers.values():
+        if name == provider.id or name in provider.aliases:
+            return provider
+    known = {*providers, "embedded", *(others or {})}
+    raise ConfigError(f"target {spec!r}: provider {name!r} is unknown{nearest(name, known)}; a target is {FORMS}")
+
+
+def from_provider(id_: str, provider: Provider, model: str, **given: Any) -> Target:
+    """A model at a known provider; `given` wins over what the provider declares."""
+    quirks = {**provider.quirks_of(model), **given.pop("quirks", {})}
+    wire = str(quirks.pop("only_wire", provider.wires[0]))
+    declared = {
+        "id": id_ if ":" not in id_ or id_.startswith(("http:", "https:")) else f"{provider.id}:{model}",
+        "layer": provider.layer,
+        "provider": provider.id,
+        "wire": wire,
+        "base_url": provider.base_url,
+        "key_ref": _key_of(provider),
+        "model": model,
+        "quirks": quirks,
+    }
+    return parse(Target, {**declared, **given}, f"target {id_!r}")
+
+
+def from_engine(id_: str, engine: str, model: str, providers: Mapping[str, Provider], **given: Any) -> Target:
+    """A model that an engine serves here; the software's quirks are those of its provider file, if it has one."""
+    known = {*ENGINES, *_plugins("bench.engines")}
+    if engine not in known:
+        raise ConfigError(f"target {id_!r}: engine {engine!r} is unknown{nearest(engine, known)}")
+    like = providers.get(engine)
+    quirks = {**(like.quirks_of(model) if like else {}), **given.pop("quirks", {})}
+    declared = {
+        "id": id_,
+        "layer": ENGINES.get(engine, "self-hosted"),
+        "engine": engine,
+        "wire": "openai_chat",
+        "model": model,
+        "quirks": quirks,
+    }
+    return parse(Target, {**declared, **given}, f"target {id_!r}")
+
+
+def embedded(name: str, id_: str | None = None, **given: Any) -> Target:
+    """One of the models that come with the package. Asked by plain prompts: they are no chat models."""
+    members = family()
+    if members and name not in members:
+        raise ConfigError(f"target 'embedded:{name}': there is no embedded model {name!r}{nearest(name, members)}")
+    declared = {
+        "id": id_ or f"embedded:{name}",
+        "layer": "reference",
+        "engine": "embedded",
+        "wire": "openai_completions",
+        "model": name,
+        "revision": members[name].sha256 if members else None,
+    }
+    return parse(Target, {**declared, **given}, f"target 'embedded:{name}'")
+
+
+def from_user(user: UserTarget, providers: Mapping[str, Provider], where: str) -> Target:
+    """A block of targets.toml as a target; what the user wrote wins."""
+    given = user.given()
+    for name in ("provider", "engine"):
+        given.pop(name, None)
+    given.update({name: value for name, value in (("wire", user.wire), ("layer", user.layer)) if value is not None})
+    if user.key is not None:
+        given["key_ref"] = user.key
+    if user.wire is not None:
+        check_name(user.wire, {*WIRES, *_plugins("bench.wires")}, f"{where}: wire")
+    if user.engine == "embedded":
+        return embedded(user.model, user.id, **given)
+    if user.engine is not None:
+        return from_engine(user.id, user.engine, user.model, providers, **given)
+    if user.provider is not None:
+        check_name(user.provider, {n for p in providers.values() for n in (p.id, *p.aliases)}, f"{where}: provider")
+        return _renamed(
+            from_provider(user.id, provider_named(user.provider, providers, user.id), user.model, **given), user
+        )
+    declared = {"id": user.id, "layer": "self-hosted", "wire": "openai_chat", "model": user.model}
+    return parse(Target, {**declared, **given}, where)
+
+
+def check_name(name: str, known: set[str], where: str) -> None:
+    """One line with the nearest right name when `name` is none of `known`."""
+    if name not in known:
+        raise ConfigError(f"{where} = {name!r} is unknown{nearest(name, known)}")
+
+
+def check_available(target: Target) -> None:
+    """ConfigError when the wire or the engine this target needs is not in this version."""
+    if not _there("bench.wires", target.wire):
+        raise ConfigError(
+            f"target {target.id} speaks the wire {target.wire!r}, which isn't there yet; "
+            f"there are: {', '.join(name for name in WIRES if _there('bench.wires', name))}"
+        )
+    if target.engine not in {None, "embedded"} and not _there("bench.engines", str(target.engine)):
+        raise ConfigError(
+            f"target {target.id} needs the engine {target.engine!r}, which can't be launched from here yet; "
+            f"start it yourself and use {target.engine}:{target.model} or http://127.0.0.1:PORT/v1#{target.model}"
+        )
+
+
+def _from_url(spec: str, providers: Mapping[str, Provider]) -> Target:
+    url, sign, model = spec.partition("#")
+    try:
+        url = checked_url(url)
+    except ValueError as error:
+        raise ConfigError(f"target {safe(url)!r}: {error}") from error
+    if not sign or not model:
+        raise ConfigError(f"target {safe(spec)!r} names no model; write {safe(url)}#MODEL")
+    if not split(url).path:
+        url = f"{url}/v1"
+    for provider in providers.values():
+        if provider.base_url == url and not is_loopback(url):
+            return from_provider(f"{provider.id}:{model}", provider, model)
+    return Target(id=f"{url}#{model}", layer="self-hosted", wire="openai_chat", base_url=url, model=model)
+
+
+def _renamed(target: Target, user: UserTarget) -> Target:
+    return target.model_copy(update={"id": user.id})
+
+
+def _key_of(provider: Provider) -> str | None:
+    import os
+
+    if provider.key_env is None or (provider.key_optional and not os.environ.get(provider.key_env)):
+        return None
+    return f"env:{provider.key_env}"
+
+
+@cache
+def _plugins(group: str) -> frozenset[str]:
+    return frozenset(point.name for point in entry_points(group=group))
+
+
+@cache
+def _there(package: str, name: str) -> bool:
+    return find_spec(f"{package}.{name}") is not None or name in _plugins(package)
