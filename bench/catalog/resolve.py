@@ -40,7 +40,9 @@ def resolve(spec: str, providers: Mapping[str, Provider], targets: Mapping[str, 
         return _from_url(spec, providers)
     found = SPEC.fullmatch(spec)
     if found is None:
-        raise ConfigError(f"target {spec!r} is unknown{nearest(spec, targets) if targets else ''}; a target is {FORMS}")
+        raise ConfigError(
+            f"target {spec!r} is unknown{nearest(spec, targets) if targets else ''} (a target is {FORMS})"
+        )
     name, sign, model = found.group("name", "sign", "model")
     if name == "embedded":
         return embedded(model)
@@ -57,7 +59,7 @@ def provider_named(
         if name == provider.id or name in provider.aliases:
             return provider
     known = {*providers, "embedded", *(others or {})}
-    raise ConfigError(f"target {spec!r}: provider {name!r} is unknown{nearest(name, known)}; a target is {FORMS}")
+    raise ConfigError(f"target {spec!r}: provider {name!r} is unknown{nearest(name, known)} (a target is {FORMS})")
 
 
 def from_provider(id_: str, provider: Provider, model: str, **given: Any) -> Target:

@@ -87,7 +87,7 @@ def suite(name: str) -> Suite:
     known = suite_files()
     path = known.get(name) or known.get(plain)
     if path is None:
-        raise ConfigError(f"suite {name!r} is unknown{nearest(plain, known)}; or give the path of a .toml file")
+        raise ConfigError(f"suite {name!r} is unknown{nearest(plain, known)} (or give the path of a .toml file)")
     found = read_suite(path)
     if version and found.version != int(version):
         raise ConfigError(f"suite {name!r} is not here: {path.name} holds {found.name}@{found.version}")
