@@ -1,0 +1,37 @@
+# Two commands: `make run` measures the embedded models end to end, `make test` proves the code.
+PYTHON ?= python3
+VENV := .venv
+PY := $(VENV)/bin/python
+
+.PHONY: run test lint bench lock clean
+
+run: $(VENV)/.installed
+	$(VENV)/bin/bench run
+
+test: $(VENV)/.installed
+	$(PY) -m pytest
+
+lint: $(VENV)/.installed
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+
+# Timings and accuracy, side by side with stock clients; nothing in it passes or fails by the clock.
+bench: $(VENV)/.installed
+	$(PY) -m pytest tests/benchmarks --benchmark-enable --benchmark-only
+	$(PY) tests/benchmarks/accuracy.py
+
+# The lock is complete, hence --no-deps: every package comes from it, each by its hash.
+$(VENV)/.installed: requirements.lock pyproject.toml
+	test -x $(PY) || $(PYTHON) -m venv $(VENV)
+	$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
+	$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	$(PY) -m pip check --disable-pip-version-check
+	touch $@
+
+lock:
+	uv pip compile pyproject.toml --extra test --extra dev --universal --generate-hashes --no-header --no-annotate \
+	  --no-emit-index-url -o requirements.lock
+
+clean:
+	rm -rf $(VENV) dist build .pytest_cache .mypy_cache .ruff_cache

@@ -1,0 +1,52 @@
+"""Macro score against decoding speed: what a little patience buys."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bench.charts import FONT, LAYER_COLOURS
+
+if TYPE_CHECKING:
+    import pandas
+    import plotly.graph_objects as go
+
+QUESTION = "What does quality cost in speed?"
+
+
+def chart(report: pandas.DataFrame) -> go.Figure:
+    """`report`: rows of `analysis.report` of one suite version; targets without a measured speed are left out."""
+    import plotly.graph_objects as go
+
+    macro = report[(report["task"] == "macro") & (report["metric"] == "acc")].dropna(subset=["decode_tps_p50", "value"])
+    figure = go.Figure()
+    for layer, part in macro.groupby("layer", sort=False):
+        figure.add_trace(
+            go.Scatter(
+                x=part["decode_tps_p50"],
+                y=part["value"],
+                mode="markers+text",
+                text=part["target"],
+                textposition="top center",
+                name=str(layer),
+                marker={"size": 10, "color": LAYER_COLOURS.get(str(layer), "#000000")},
+                error_y={
+                    "type": "data",
+                    "array": part["ci_high"] - part["value"],
+                    "arrayminus": part["value"] - part["ci_low"],
+                    "thickness": 1.2,
+                },
+                hovertemplate="%{text}: %{y:.3f} at %{x:.0f} tokens/s<extra></extra>",
+            )
+        )
+    figure.update_layout(
+        title=QUESTION,
+        xaxis={
+            "title": "output tokens/s of one stream, median, under quality traffic (opportunistic, not a load test)"
+        },
+        yaxis={"title": "macro accuracy (95% interval)", "range": [0, 1.05]},
+        height=460,
+        template="plotly_white",
+        font={"family": FONT},
+        margin={"l": 10, "r": 10, "t": 50, "b": 50},
+    )
+    return figure

@@ -1,0 +1,326 @@
+"""The verbs. Thin: each reads its options, calls one function, and prints what came back."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Callable
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+
+if TYPE_CHECKING:
+    from bench.quality import Outcome
+
+# rich's help and tracebacks are left out: they double the time of `bench --help`, and our errors are one line anyway.
+app = typer.Typer(
+    name="bench",
+    help="Are open weights good enough for my use yet, what do they cost, how fast are they, where should they run?",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+db = typer.Typer(
+    help="The index over all runs: build it, check it, ask it in SQL.", no_args_is_help=True, rich_markup_mode=None
+)
+app.add_typer(db, name="db")
+
+ResultsDir = Annotated[
+    Path,
+    typer.Option("--results", envvar="BENCH_RESULTS", help="Folder of runs and of bench.duckdb.", show_default=True),
+]
+Targets = Annotated[
+    list[str] | None,
+    typer.Option(
+        "-t",
+        "--target",
+        help="embedded:NAME, PROVIDER:MODEL, http://HOST:PORT/v1#MODEL, or an id from targets.toml. Repeatable.",
+    ),
+]
+Json = Annotated[bool, typer.Option("--json", help="One JSON value on stdout, nothing else there.")]
+RESULTS = Path("results")
+
+
+# ------------------------------------------------------------------------------------------------------ making numbers
+
+
+@app.command()
+def run(
+    suite: Annotated[str, typer.Argument(help="quick, core, NAME@VERSION, or a path to a suite's TOML.")] = "quick",
+    target: Targets = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Items per task, drawn evenly over the levels.")] = None,
+    repeats: Annotated[int, typer.Option(min=1, help="Times each item is asked; scored one by one.")] = 1,
+    max_usd: Annotated[str | None, typer.Option(help="Stop cleanly before this is exceeded (exit 4).")] = None,
+    allow_unknown_price: Annotated[bool, typer.Option(help="With --max-usd: go on where no price is known.")] = False,
+    concurrency: Annotated[int | None, typer.Option(min=1, help="Requests under way at once.")] = None,
+    seed: Annotated[int, typer.Option(help="Draws the items under --limit.")] = 0,
+    items: Annotated[str, typer.Option(help="frozen.")] = "frozen",
+    fresh: Annotated[bool, typer.Option(help="Start a new run even if an equal one exists.")] = False,
+    results: ResultsDir = RESULTS,
+) -> None:
+    """Ask a suite of one or more targets, grade the answers, and show the table. Resumes what was interrupted."""
+    from bench import hints, quality, terminal
+    from bench.catalog import load
+
+    catalog = load()
+    questions = quality.questions(suite, target, catalog=catalog, limit=limit, repeats=repeats, seed=seed, items=items)
+    manner = quality.Manner(
+        fresh=fresh, concurrency=concurrency, max_usd=_usd(max_usd), allow_unknown_price=allow_unknown_price
+    )
+    outcomes = quality.run_all(questions, results, manner, terminal.watcher())
+    _show_report(results, [o.run_id for o in outcomes if o.run_id is not None])
+    print(f"\nResults: {results}/runs/ and {results}/bench.duckdb", file=sys.stderr)
+    for hint in hints.next_commands(catalog):
+        print(f"  {hint}", file=sys.stderr)
+    _end(outcomes)
+
+
+@app.command()
+def plan(
+    suite: Annotated[str, typer.Argument()] = "quick",
+    target: Targets = None,
+    limit: Annotated[int | None, typer.Option(min=1)] = None,
+    repeats: Annotated[int, typer.Option(min=1)] = 1,
+    as_json: Json = False,
+    results: ResultsDir = RESULTS,
+) -> None:
+    """Requests, tokens, dollars, time and the difference this could detect. Spends nothing."""
+    from bench import plan as planning
+    from bench import quality
+    from bench.catalog import load
+
+    questions = quality.questions(suite, target, catalog=load(), limit=limit, repeats=repeats, seed=0, items="frozen")
+    rows = [planning.plan(question, results) for question in questions]
+    _rows(rows, planning.COLUMNS, as_json, note=planning.NOTE)
+
+
+@app.command()
+def doctor(
+    target: Annotated[list[str] | None, typer.Argument(help="Targets to check; none = this machine.")] = None,
+    as_json: Json = False,
+    results: ResultsDir = RESULTS,
+) -> None:
+    """This machine, its GPUs, engines, keys and store; or, for a target, whether and how it answers."""
+    from bench import doctor as examination
+    from bench.catalog import load
+
+    catalog = load()
+    found = examination.targets(target, catalog) if target else examination.machine(catalog, results)
+    if as_json:
+        _print_json([finding.as_dict() for finding in found])
+    else:
+        _print_table(("", "what", "found"), [(f.sign, f.what, f.found) for f in found])
+    raise typer.Exit(5 if any(f.bad for f in found) else 0)
+
+
+# ----------------------------------------------------------------------------------------------------- reading numbers
+
+
+@app.command()
+def report(
+    run_id: Annotated[
+        list[str] | None, typer.Argument(help="Runs; none = the newest of every target and suite.")
+    ] = None,
+    html: Annotated[Path | None, typer.Option(help="Also write one self-contained page.")] = None,
+    as_json: Json = False,
+    results: ResultsDir = RESULTS,
+) -> None:
+    """Quality with intervals, speed, latency and price of what was measured."""
+    from bench import database
+
+    _tell_problems(database.build(results).problems)
+    if html is not None:
+        from bench import page
+
+        page.write(results, html, run_id or None)
+        print(f"wrote {html}", file=sys.stderr)
+    _show_report(results, run_id or None, as_json=as_json, build=False)
+
+
+@app.command("targets")
+def list_targets(as_json: Json = False, results: ResultsDir = RESULTS) -> None:
+    """What can be measured from here: embedded models, declared targets, providers and their keys."""
+    from bench import listing
+    from bench.catalog import load
+
+    _rows(listing.targets(load()), listing.TARGET_COLUMNS, as_json)
+
+
+@app.command("tasks")
+def list_tasks(
+    name: Annotated[str | None, typer.Argument(help="One task: show an item of every level.")] = None,
+    as_json: Json = False,
+    results: ResultsDir = RESULTS,
+) -> None:
+    """The suites and their tasks; with a name, what it asks."""
+    from bench import listing
+
+    if name is None:
+        _rows(listing.tasks(), listing.TASK_COLUMNS, as_json)
+    else:
+        _rows(listing.items(name), listing.ITEM_COLUMNS, as_json)
+
+
+@app.command("models")
+def list_models(
+    name: Annotated[str | None, typer.Argument(help="One model: everything the catalogue knows.")] = None,
+    as_json: Json = False,
+    results: ResultsDir = RESULTS,
+) -> None:
+    """The models the catalogue knows, with access grade, release date and source."""
+    from bench import listing
+    from bench.catalog import load
+
+    rows = listing.models(load(), name)
+    _rows(rows, listing.MODEL_COLUMNS if name is None else tuple(rows[0]), as_json)
+
+
+@db.command("build")
+def db_build(
+    fresh: Annotated[bool, typer.Option(help="From nothing instead of from what changed.")] = False,
+    as_json: Json = False,
+    results: ResultsDir = RESULTS,
+) -> None:
+    """Bring bench.duckdb up to date with the run folders."""
+    from bench import database
+
+    built = database.build(results, fresh=fresh)
+    _tell_problems(built.problems)
+    if as_json:
+        _print_json(built.as_dict())
+    else:
+        print(built.line())
+
+
+@db.command("check")
+def db_check(as_json: Json = False, results: ResultsDir = RESULTS) -> None:
+    """Whether the index says what the run folders say."""
+    from bench import database
+
+    problems = database.check(results)
+    if as_json:
+        _print_json(problems)
+    else:
+        print("\n".join(problems) or "the index and the run folders agree")
+    raise typer.Exit(5 if problems else 0)
+
+
+@db.command("sql")
+def db_sql(
+    text: Annotated[str, typer.Argument(help="One query; nothing it says can change the index.")],
+    as_json: Json = False,
+    results: ResultsDir = RESULTS,
+) -> None:
+    """Ask bench.duckdb anything."""
+    from bench import database
+
+    columns, rows = database.sql(results, text)
+    if as_json:
+        _print_json([dict(zip(columns, row, strict=True)) for row in rows])
+    else:
+        _print_table(columns, rows)
+
+
+# ------------------------------------------------------------------------------------------------------------- printing
+
+
+def _show_report(results: Path, run_ids: list[str] | None, *, as_json: bool = False, build: bool = True) -> None:
+    from bench import analysis, database, terminal
+
+    if build:
+        _tell_problems(database.build(results).problems)
+    found = analysis.report(results, run_ids)
+    if as_json:
+        _print_json(analysis.records(found))
+        return
+    console = terminal.console()
+    for (suite, version), part in found.groupby(["suite", "suite_version"], sort=True):
+        console.print(f"{suite}@{version}", style="bold")
+        console.print(terminal.report_table(part))
+    if found.empty:
+        print(f"no finished or interrupted run in {results}/runs yet; `bench run` makes one", file=sys.stderr)
+
+
+def _rows(rows: list[dict[str, Any]], columns: tuple[str, ...], as_json: bool, note: str = "") -> None:
+    if as_json:
+        _print_json(rows)
+        return
+    _print_table(columns, [[row.get(column) for column in columns] for row in rows])
+    if note:
+        print(note)
+
+
+def _print_table(columns: Any, rows: Any) -> None:
+    from bench import terminal
+
+    terminal.console().print(terminal.plain_table(columns, rows))
+
+
+def _print_json(value: Any) -> None:
+    import json
+
+    print(json.dumps(value, ensure_ascii=False, indent=1, default=str, allow_nan=False))
+
+
+def _tell_problems(problems: list[str]) -> None:
+    for problem in problems:
+        print(f"warning: {problem}", file=sys.stderr)
+
+
+# ---------------------------------------------------------------------------------------------------- starting, ending
+
+
+def _usd(text: str | None) -> Decimal | None:
+    if text is None:
+        return None
+    try:
+        amount = Decimal(text)
+    except InvalidOperation:
+        amount = Decimal("NaN")
+    if not amount.is_finite() or amount <= 0:
+        raise typer.BadParameter(f"--max-usd {text}: give a positive number of dollars, like 0.50")
+    return amount
+
+
+def _end(outcomes: list[Outcome]) -> NoReturn:
+    """The exit code of several runs is that of the first that was stopped."""
+    raise typer.Exit(next((o.stop.exit_code for o in outcomes if o.stop is not None), 0))
+
+
+def _interrupt(*_: object) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+def main() -> NoReturn:
+    """Entry point of the command `bench`: errors of ours in one line, and their exit codes."""
+    from bench.errors import BenchError
+
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        status = _status(lambda: app(standalone_mode=False))
+    except BenchError as error:
+        print(f"error: {error}", file=sys.stderr)
+        status = error.exit_code
+    except KeyboardInterrupt:
+        print("interrupted; what was answered is kept, run the same command to go on", file=sys.stderr)
+        status = 130
+    sys.exit(status)
+
+
+def _status(call: Callable[[], object]) -> int:
+    from click.exceptions import Abort, ClickException
+
+    try:
+        status = call()
+    except ClickException as error:
+        error.show()
+        return error.exit_code
+    except Abort:
+        raise KeyboardInterrupt from None
+    except BrokenPipeError:  # the reader of a pipe has seen enough
+        sys.stderr.close()
+        return 0
+    return status if isinstance(status, int) else 0

@@ -1,0 +1,331 @@
+"""One quality run, from the question to the sealed folder; and several, one target after the other.
+
+Nothing is asked that the run's journal already answers, so running the same question again is how one resumes.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Protocol
+
+from bench import judge, runs
+from bench.budget import Budget
+from bench.catalog import Catalog, Price, Target
+from bench.catalog import suite as find_suite
+from bench.catalog import target as find_target
+from bench.engines.embedded import family
+from bench.errors import BenchError, BudgetStop, ConfigError, EngineError, RunError, Unreachable
+from bench.judge import LoopThread, Question
+from bench.records import ANSWERED, Endpoint, Measurement, Request
+from bench.traffic import Patience, Traffic
+
+DEFAULT_CONCURRENCY = 16
+
+
+@dataclass(frozen=True, kw_only=True)
+class Manner:
+    """How a question is put; none of it changes which run it belongs to."""
+
+    fresh: bool = False
+    concurrency: int | None = None
+    max_usd: Decimal | None = None
+    allow_unknown_price: bool = False
+    patience: Patience = field(default_factory=Patience)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What became of one run."""
+
+    run_id: str | None
+    """None when it ended before there was a folder."""
+    target_id: str
+    n_items: int = 0
+    n_replayed: int = 0
+    n_attempts: int = 0
+    """Requests sent this time; 0 = the run had been complete before."""
+    spent_usd: Decimal | None = None
+    """None without an allowance."""
+    elapsed_s: float = 0.0
+    stop: BenchError | None = None
+    """Why it ended early."""
+
+
+class Watcher(Protocol):
+    """Who is told how a run goes along; every method is called from the run's own threads."""
+
+    def started(self, target_id: str, total: int, replayed: int) -> None: ...
+    def attempted(self, measurement: Measurement, *, final: bool) -> None: ...
+    def ended(self, outcome: Outcome) -> None: ...
+
+
+class TaskShelf:
+    """The suite's lm-eval tasks, loaded once in a thread of their own while engines start and connections are made."""
+
+    def __init__(self) -> None:
+        self._loading: Future[dict[str, Any]] | None = None
+
+    def begin(self, question: Question) -> None:
+        if self._loading is None:
+            pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="bench-tasks")
+            self._loading = pool.submit(
+                judge.load_tasks, question.suite, repeats=question.repeats, items=question.items
+            )
+            pool.shutdown(wait=False)
+
+    def tasks(self) -> dict[str, Any]:
+        if self._loading is None:
+            raise RuntimeError("tasks() before begin()")
+        return self._loading.result()
+
+
+def run(
+    question: Question, results: Path, manner: Manner, watcher: Watcher, *, shelf: TaskShelf | None = None
+) -> Outcome:
+    """Ask `question` until every item has its answer; a finished run is only read.
+
+    Errors that end a run early (budget, unreachable endpoint, dead engine) are in the outcome, with the run kept.
+    KeyboardInterrupt is raised once the run has been put into a resumable state.
+    """
+    began = time.monotonic()
+    target, shelf = question.target, shelf or TaskShelf()
+    question.suite.check_files()
+    found = None if manner.fresh else runs.resumable(results, **_asked(question))
+    if found is not None and runs.read_header(found).status == "finished":
+        return _untouched(question, found, watcher, began)
+    price = _price(target, manner)
+    shelf.begin(question)
+    with ExitStack() as stack:
+        folder = stack.enter_context(
+            runs.reopen(found) if found is not None else runs.create(results, header_of(question))
+        )
+        endpoint = stack.enter_context(borrowed(target, log=folder.path / "engine.log"))
+        loop = stack.enter_context(LoopThread())
+        asker = _FolderAsker(question, endpoint, folder, manner, price, watcher, loop)
+        stop = _judged(question, shelf, asker, folder, price)
+    outcome = Outcome(
+        run_id=folder.header.run_id,
+        target_id=target.id,
+        n_items=asker.n_asked + asker.n_replayed,
+        n_replayed=asker.n_replayed,
+        n_attempts=asker.n_attempts,
+        spent_usd=asker.budget.spent_usd if manner.max_usd is not None else None,
+        elapsed_s=time.monotonic() - began,
+        stop=stop,
+    )
+    watcher.ended(outcome)
+    return outcome
+
+
+def run_all(asked: Sequence[Question], results: Path, manner: Manner, watcher: Watcher) -> list[Outcome]:
+    """One run after the other; with an allowance, all share it.
+
+    An engine that does not start, or a folder that is locked, stops its own run and not the next ones.
+    """
+    outcomes: list[Outcome] = []
+    shelf = TaskShelf()
+    left_usd = manner.max_usd
+    for question in asked:
+        try:
+            outcome = run(question, results, replace(manner, max_usd=left_usd), watcher, shelf=shelf)
+        except (EngineError, RunError) as error:
+            outcome = Outcome(run_id=None, target_id=question.target.id, stop=error)
+            watcher.ended(outcome)
+        if left_usd is not None and outcome.spent_usd is not None:
+            left_usd -= outcome.spent_usd
+        outcomes.append(outcome)
+        if isinstance(outcome.stop, BudgetStop):
+            break
+    return outcomes
+
+
+def questions(
+    suite: str,
+    targets: Sequence[str] | None,
+    *,
+    catalog: Catalog,
+    limit: int | None = None,
+    repeats: int = 1,
+    seed: int = 0,
+    items: str = "frozen",
+) -> list[Question]:
+    """One question per target, everything checked before anything is asked; no targets = the embedded family."""
+    from bench.client import key_of
+
+    found = find_suite(suite)
+    names = targets or [f"embedded:{model.name}" for model in family()]
+    wanted = [find_target(name, catalog) for name in dict.fromkeys(names)]
+    for target in wanted:
+        if target.engine is None:
+            key_of(target.endpoint())
+    return [
+        Question(suite=found, target=target, limit=limit, repeats=repeats, seed=seed, items=items) for target in wanted
+    ]
+
+
+def header_of(question: Question) -> runs.Header:
+    """Everything that says what was asked of whom, where and with what."""
+    from bench import machine
+
+    now = datetime.now(UTC)
+    suite, target = question.suite, question.target
+    return runs.Header(
+        run_id=runs.new_run_id(suite.name, target.id, now),
+        kind="quality",
+        suite=suite.name,
+        suite_version=str(suite.version),
+        target=target.public(),
+        machine=machine.describe(),
+        versions=machine.versions(),
+        git_sha=machine.git_sha(),
+        started_at=now.isoformat(timespec="microseconds").replace("+00:00", "Z"),
+        **_asked(question),
+    )
+
+
+def _asked(question: Question) -> dict[str, Any]:
+    """What makes two runs the same run."""
+    return {
+        "suite_hash": question.suite.hash,
+        "fingerprint": question.target.fingerprint(),
+        "seed": question.seed,
+        "repeats": question.repeats,
+        "limit": question.limit,
+        "items": question.items,
+    }
+
+
+@contextmanager
+def borrowed(target: Target, *, log: Path | None = None) -> Iterator[Endpoint]:
+    """The target as an endpoint: rented ones as they are, local ones launched for the length of the block."""
+    if target.engine is None:
+        yield target.endpoint()
+        return
+    from bench.engines import serve
+
+    with serve(target, log=log) as endpoint:
+        yield endpoint
+
+
+def _price(target: Target, manner: Manner) -> Price | None:
+    from bench.price import price_for
+
+    price = price_for(target, target.model, datetime.now(UTC).date())
+    if price is None and manner.max_usd is not None and target.layer != "reference" and not manner.allow_unknown_price:
+        raise ConfigError(
+            f"{target.id}: no price is known, so --max-usd {manner.max_usd} can't be kept; "
+            "set usd_per_mtok_in and usd_per_mtok_out in targets.toml, or pass --allow-unknown-price"
+        )
+    return price
+
+
+def _untouched(question: Question, path: Path, watcher: Watcher, began: float) -> Outcome:
+    header = runs.read_header(path)
+    n_items = len(runs.read(path).answers())
+    outcome = Outcome(
+        run_id=header.run_id,
+        target_id=question.target.id,
+        n_items=n_items,
+        n_replayed=n_items,
+        elapsed_s=time.monotonic() - began,
+    )
+    watcher.ended(outcome)
+    return outcome
+
+
+def _judged(
+    question: Question, shelf: TaskShelf, asker: _FolderAsker, folder: runs.Run, price: Price | None
+) -> BenchError | None:
+    """Judge into the folder and close it; what stopped the run early, or None."""
+    from bench.stats import scores
+
+    try:
+        samples = judge.judge(question, shelf.tasks(), asker)
+    except (BudgetStop, Unreachable) as stop:
+        folder.interrupt()
+        return stop
+    except BaseException:
+        folder.interrupt()
+        raise
+    folder.write_samples(samples)
+    folder.write_scores(scores(samples, question.suite))
+    folder.write_prices({"prices": [price.model_dump(mode="json")] if price is not None else []})
+    if asker.unanswered:
+        folder.interrupt()
+        return asker.unanswered_error()
+    folder.finish()
+    return None
+
+
+class _FolderAsker(judge.Asker):
+    """Replays what the folder has, sends the rest, and writes everything down on the way."""
+
+    def __init__(
+        self,
+        question: Question,
+        endpoint: Endpoint,
+        folder: runs.Run,
+        manner: Manner,
+        price: Price | None,
+        watcher: Watcher,
+        loop: LoopThread,
+    ) -> None:
+        self._question, self._endpoint, self._folder = question, endpoint, folder
+        self._manner, self._watcher, self._loop = manner, watcher, loop
+        self.budget = Budget(max_usd=manner.max_usd, price=price)
+        self.n_asked = self.n_replayed = self.n_attempts = 0
+        self.unanswered: list[Measurement] = []
+
+    def ask(self, requests: Sequence[Request]) -> dict[str, Measurement]:
+        known = self._folder.answers()
+        for earlier in known.values():
+            self.budget.settle(earlier)
+        replayed = {r.request_key: known[r.request_key] for r in requests if self._counts(known.get(r.request_key))}
+        missing = [
+            replace(r, attempt=known[r.request_key].attempt + 1) if r.request_key in known else r
+            for r in requests
+            if r.request_key not in replayed
+        ]
+        self.n_replayed, self.n_asked = len(requests) - len(missing), len(missing)
+        self._watcher.started(self._question.target.id, len(requests), self.n_replayed)
+        answered = self._loop.call(self._send(missing)) if missing else {}
+        self.unanswered = [m for m in answered.values() if m.status not in ANSWERED and m.retryable]
+        return replayed | answered
+
+    @staticmethod
+    def _counts(measurement: Measurement | None) -> bool:
+        """Answered, or refused in a way that asking again will not change."""
+        return measurement is not None and (measurement.status in ANSWERED or not measurement.retryable)
+
+    async def _send(self, requests: Sequence[Request]) -> dict[str, Measurement]:
+        from bench.client import Client
+
+        concurrency = self._manner.concurrency or self._question.target.options.concurrency or DEFAULT_CONCURRENCY
+        async with Client(self._endpoint, run_id=self._folder.header.run_id) as client:
+            traffic = Traffic(
+                client,
+                self._folder,
+                concurrency=concurrency,
+                patience=self._manner.patience,
+                budget=self.budget,
+                listener=self,
+            )
+            return await traffic.ask_all(requests)
+
+    def attempted(self, measurement: Measurement, *, final: bool) -> None:
+        self.n_attempts += 1
+        self._watcher.attempted(measurement, final=final)
+
+    def unanswered_error(self) -> EngineError:
+        first = self.unanswered[0]
+        return EngineError(
+            f"{first.target_id}: {len(self.unanswered)} of {self.n_asked} requests got no answer "
+            f"(the first: {first.status}: {first.error}); run the same command to ask only those again"
+        )

@@ -1,0 +1,208 @@
+"""What a person sees in a terminal: progress on stderr, tables on stdout."""
+
+from __future__ import annotations
+
+import math
+import sys
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from bench.records import ANSWERED, Measurement
+
+if TYPE_CHECKING:
+    import pandas
+    from rich.console import Console
+    from rich.table import Table
+
+    from bench.quality import Outcome, Watcher
+
+Row = Mapping[str, Any]
+PLAIN_EVERY_S = 10.0
+
+
+def watcher(*, quiet: bool = False) -> Watcher:
+    """Bars when stderr is a terminal, a line now and then otherwise."""
+    if quiet or not sys.stderr.isatty():
+        return Lines(quiet=quiet)
+    return Bars()
+
+
+class Lines:
+    """Progress for logs and pipes: a line at the start, at the end, and every ten seconds between."""
+
+    def __init__(self, *, quiet: bool = False) -> None:
+        self._quiet = quiet
+        self._lock = threading.Lock()  # counts come from the loop's thread, starts and ends from the caller's
+        self._done = self._errors = self._total = 0
+        self._target, self._began, self._told = "", 0.0, 0.0
+
+    def started(self, target_id: str, total: int, replayed: int) -> None:
+        with self._lock:
+            self._target, self._total, self._done, self._errors = target_id, total, replayed, 0
+            self._began = self._told = time.monotonic()
+        self._say(f"{target_id}: {total} questions" + (f", {replayed} answered before" if replayed else ""))
+
+    def attempted(self, measurement: Measurement, *, final: bool) -> None:
+        with self._lock:
+            self._done += final
+            self._errors += measurement.status not in ANSWERED
+            if time.monotonic() - self._told < PLAIN_EVERY_S:
+                return
+            self._told = time.monotonic()
+            rate = self._done / max(self._told - self._began, 1e-9)
+        self._say(f"{self._target}: {self._done}/{self._total}, {rate:.1f}/s, {self._errors} errors")
+
+    def ended(self, outcome: Outcome) -> None:
+        self._say(ending(outcome))
+
+    def _say(self, line: str) -> None:
+        if not self._quiet:
+            print(line, file=sys.stderr, flush=True)
+
+
+class Bars:
+    """Progress for people: done, rate, errors and time left, redrawn in place."""
+
+    def __init__(self) -> None:
+        self._progress: Any = None
+        self._bar: Any = None
+        self._errors = 0
+
+    def started(self, target_id: str, total: int, replayed: int) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        self._errors = 0
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=None),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[rate]}"),
+            TextColumn("{task.fields[errors]}"),
+            TimeRemainingColumn(compact=True),
+            console=Console(stderr=True),
+            transient=True,
+        )
+        self._bar = self._progress.add_task(target_id, total=total, completed=replayed, rate="", errors="")
+        self._progress.start()
+
+    def attempted(self, measurement: Measurement, *, final: bool) -> None:
+        self._errors += measurement.status not in ANSWERED
+        speed = self._progress.tasks[0].speed
+        self._progress.update(
+            self._bar,
+            advance=int(final),
+            rate=f"{speed:.0f}/s" if speed else "",
+            errors=f"[red]{self._errors} errors[/red]" if self._errors else "",
+        )
+
+    def ended(self, outcome: Outcome) -> None:
+        if self._progress is not None:
+            self._progress.stop()
+            self._progress = None
+        print(ending(outcome), file=sys.stderr, flush=True)
+
+
+def ending(outcome: Outcome) -> str:
+    """One line on what became of a run."""
+    if outcome.stop is not None:
+        return f"{outcome.target_id}: stopped: {outcome.stop}"
+    if outcome.n_attempts == 0:
+        return f"{outcome.target_id}: all {outcome.n_items} answers are in {outcome.run_id}; nothing was asked again"
+    again = f", {outcome.n_replayed} of them from before" if outcome.n_replayed else ""
+    spent = f", {outcome.spent_usd:.4f} $" if outcome.spent_usd is not None else ""
+    return f"{outcome.target_id}: {outcome.n_items} answers{again} in {outcome.elapsed_s:.1f} s{spent}"
+
+
+# ------------------------------------------------------------------------------------------------------------ tables
+
+
+def report_table(report: pandas.DataFrame) -> Table:
+    """The report of one suite version for a terminal."""
+    return plain_table(*report_cells(report), right_from=1)
+
+
+def report_cells(report: pandas.DataFrame) -> tuple[list[str], list[list[str]]]:
+    """Headings and cells: quality per task and macro with intervals, speed, latency, price; best target first."""
+    report = report[report["metric"] == "acc"]
+    tasks = [t for t in dict.fromkeys(report["task"]) if t != "macro"]
+    by_target: dict[tuple[str, str], dict[str, Row]] = {}
+    for row in report.to_dict("records"):
+        cells = {str(k): v for k, v in row.items()}
+        by_target.setdefault((str(row["target"]), str(row["run_ids"])), {})[str(row["task"])] = cells
+    best_first = sorted(by_target.items(), key=lambda kv: -_number(kv[1].get("macro", {}).get("value"), -1.0))
+    columns = ["target", "macro", *_short_names(tasks), "n", "unscored", "tok/s", "TTFT p50", "p95 ms", "$/M in", "out"]
+    return columns, [_target_cells(target, rows, tasks) for (target, _), rows in best_first]
+
+
+def _target_cells(target: str, rows: Mapping[str, Row], tasks: Sequence[str]) -> list[str]:
+    whole = rows.get("macro") or next(iter(rows.values()))
+    macro = rows.get("macro", {})
+    return [
+        target,
+        _quality(macro, with_interval=True),
+        *(_quality(rows.get(task, {}), with_interval=False) for task in tasks),
+        _count(sum(int(r["n"]) for t, r in rows.items() if t != "macro")),
+        _count(sum(int(r["n_unscored"]) for t, r in rows.items() if t != "macro")),
+        _figure(whole.get("decode_tps_p50"), 0),
+        _figure(whole.get("ttft_ms_p50"), 1),
+        _figure(whole.get("ttft_ms_p95"), 1),
+        _figure(whole.get("usd_per_mtok_in"), 2),
+        _figure(whole.get("usd_per_mtok_out"), 2),
+    ]
+
+
+def _short_names(tasks: Sequence[str]) -> list[str]:
+    """`quick_copy`, `quick_add` -> `copy`, `add`: the common family name says nothing in a column."""
+    families = {t.split("_", 1)[0] for t in tasks}
+    return [t.split("_", 1)[-1] for t in tasks] if len(families) == 1 else list(tasks)
+
+
+def _quality(row: Row, *, with_interval: bool) -> str:
+    value = _number(row.get("value"), math.nan)
+    if math.isnan(value):
+        return "–"
+    half = (_number(row.get("ci_high"), math.nan) - _number(row.get("ci_low"), math.nan)) / 2
+    return f"{value:.3f} ± {half:.3f}" if with_interval else f"{value:.2f}±{half:.2f}"
+
+
+def _figure(value: object, digits: int) -> str:
+    number = _number(value, math.nan)
+    return "–" if math.isnan(number) else f"{number:,.{digits}f}"
+
+
+def _count(value: int) -> str:
+    return f"{value:,}"
+
+
+def _number(value: object, otherwise: float) -> float:
+    """A float of whatever a DataFrame cell holds; unknown values become `otherwise`."""
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return otherwise
+    try:
+        return float(str(value))
+    except ValueError:
+        return otherwise
+
+
+def plain_table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, right_from: int | None = None) -> Table:
+    """Any rows under any headings; numbers (and columns from `right_from` on) to the right, unknown as a dash."""
+    from rich import box
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
+    for i, name in enumerate(columns):
+        numeric = any(isinstance(row[i], (int, float)) for row in rows) or (right_from is not None and i >= right_from)
+        table.add_column(name, justify="right" if numeric else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*("–" if cell is None else str(cell) for cell in row))
+    return table
+
+
+def console() -> Console:
+    """Stdout; wide enough for whole tables when it is not a terminal."""
+    from rich.console import Console
+
+    return Console(width=None if sys.stdout.isatty() else 240, highlight=False, markup=False)

@@ -1,0 +1,166 @@
+"""Quality traffic: every question is asked until it is answered, refused for good, or out of time.
+
+A fixed number of workers keeps that many requests under way. Every attempt is journalled, before and after. A
+`Retry-After` holds the whole endpoint; other failures back off with full jitter; a plain 4xx is never asked again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Protocol
+from uuid import uuid4
+
+from bench.budget import Budget
+from bench.errors import BudgetStop, Unreachable
+from bench.records import ANSWERED, Measurement, Request
+
+
+class Sends(Protocol):
+    """What a client is to us."""
+
+    async def send(self, request: Request) -> Measurement: ...
+
+
+class Journal(Protocol):
+    """Where attempts are written; a run folder, or nothing at all."""
+
+    def announce(self, request: Request) -> None: ...
+    def append(self, measurement: Measurement) -> None: ...
+
+
+class Listener(Protocol):
+    """Who wants to see progress."""
+
+    def attempted(self, measurement: Measurement, *, final: bool) -> None: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Patience:
+    """How long a failing endpoint is asked again."""
+
+    max_attempts: int = 6
+    deadline_s: float = 900.0
+    """For one question, all attempts together."""
+    first_wait_s: float = 0.5
+    longest_wait_s: float = 60.0
+    unreachable_s: float = 30.0
+    """An endpoint to which no connection succeeds for this long stops the run."""
+
+
+class Traffic:
+    """Asks questions of one endpoint; one object per run, used inside one event loop."""
+
+    def __init__(
+        self,
+        client: Sends,
+        journal: Journal,
+        *,
+        concurrency: int,
+        patience: Patience,
+        budget: Budget,
+        listener: Listener | None = None,
+    ) -> None:
+        self._client = client
+        self._journal = journal
+        self._concurrency = concurrency
+        self._patience = patience
+        self._budget = budget
+        self._listener = listener
+        self._hold_until = 0.0
+        self._down_since: float | None = None
+        self._stop: BudgetStop | Unreachable | None = None
+
+    async def ask_all(self, requests: Iterable[Request]) -> dict[str, Measurement]:
+        """The last attempt of each request, by `request_key`; BudgetStop or Unreachable once nothing is under way."""
+        waiting = iter(requests)
+        last: dict[str, Measurement] = {}
+
+        async def worker() -> None:
+            for request in waiting:
+                if self._stop is not None:
+                    return
+                measurement = await self._ask(request)
+                if measurement is not None:
+                    last[request.request_key] = measurement
+
+        try:
+            async with asyncio.TaskGroup() as group:
+                for _ in range(self._concurrency):
+                    group.create_task(worker())
+        except (
+            ExceptionGroup
+        ) as failed:  # a worker failing (a full disk) has cancelled the others: tell its reason plainly
+            raise failed.exceptions[0] from failed
+        if self._stop is not None:
+            raise self._stop
+        return last
+
+    async def _ask(self, request: Request) -> Measurement | None:
+        """Attempts until one counts; None when the run stops before the first."""
+        give_up_at = time.monotonic() + self._patience.deadline_s
+        measurement: Measurement | None = None
+        for tries in range(1, self._patience.max_attempts + 1):
+            await self._wait_for_hold()
+            if not self._may_send(request):
+                return measurement
+            measurement = await self._attempt(request)
+            final = not self._again(measurement, tries, give_up_at)
+            if self._listener is not None:
+                self._listener.attempted(measurement, final=final)
+            if final:
+                return measurement
+            await self._back_off(measurement, tries, give_up_at)
+            request = replace(request, attempt=request.attempt + 1, request_id=uuid4().hex)
+        return measurement
+
+    def _may_send(self, request: Request) -> bool:
+        if self._stop is not None:
+            return False
+        try:
+            self._budget.reserve(request)
+        except BudgetStop as stop:
+            self._stop = stop
+            return False
+        return True
+
+    async def _attempt(self, request: Request) -> Measurement:
+        self._journal.announce(request)
+        measurement = await self._client.send(request)
+        self._journal.append(measurement)
+        self._budget.settle(measurement)
+        self._notice_reachability(measurement)
+        return measurement
+
+    def _again(self, measurement: Measurement, tries: int, give_up_at: float) -> bool:
+        if measurement.status in ANSWERED or not measurement.retryable or self._stop is not None:
+            return False
+        return tries < self._patience.max_attempts and time.monotonic() < give_up_at
+
+    async def _wait_for_hold(self) -> None:
+        """Sleeps in short steps, because others may lengthen the hold or stop the run meanwhile."""
+        while (left_s := self._hold_until - time.monotonic()) > 0 and self._stop is None:  # noqa: ASYNC110
+            await asyncio.sleep(min(left_s, 1.0))
+
+    async def _back_off(self, measurement: Measurement, tries: int, give_up_at: float) -> None:
+        if measurement.retry_after_s is not None:
+            self._hold_until = max(self._hold_until, time.monotonic() + measurement.retry_after_s)
+            return
+        ceiling_s = min(self._patience.longest_wait_s, self._patience.first_wait_s * 2 ** (tries - 1))
+        await asyncio.sleep(min(random.uniform(0, ceiling_s), max(0.0, give_up_at - time.monotonic())))
+
+    def _notice_reachability(self, measurement: Measurement) -> None:
+        """An endpoint that is gone for good must not cost every item its whole patience."""
+        now = time.monotonic()
+        if measurement.status != "connect_error":
+            self._down_since = None
+            return
+        self._down_since = self._down_since if self._down_since is not None else now
+        if now - self._down_since >= self._patience.unreachable_s and self._stop is None:
+            self._stop = Unreachable(
+                f"{measurement.target_id} has not been reachable for {now - self._down_since:.0f} s "
+                f"({measurement.error}); what was answered is kept, run the same command to go on"
+            )
