@@ -239,7 +239,8 @@ def _show_report(results: Path, run_ids: list[str] | None, *, as_json: bool = Fa
     console = terminal.console()
     for (suite, version), part in found.groupby(["suite", "suite_version"], sort=True):
         console.print(f"{suite}@{version}", style="bold")
-        console.print(terminal.report_table(part))
+        for table in terminal.report_tables(part):
+            console.print(table)
     if found.empty:
         print(f"no finished or interrupted run in {results}/runs yet; `bench run` makes one", file=sys.stderr)
 
@@ -274,6 +275,8 @@ def _tell_problems(problems: list[str]) -> None:
 
 
 def _usd(text: str | None) -> Decimal | None:
+    from bench.errors import ConfigError
+
     if text is None:
         return None
     try:
@@ -281,7 +284,7 @@ def _usd(text: str | None) -> Decimal | None:
     except InvalidOperation:
         amount = Decimal("NaN")
     if not amount.is_finite() or amount <= 0:
-        raise typer.BadParameter(f"--max-usd {text}: give a positive number of dollars, like 0.50")
+        raise ConfigError(f"--max-usd {text}: give a positive number of dollars, like 0.50")
     return amount
 
 
@@ -311,14 +314,14 @@ def main() -> NoReturn:
 
 
 def _status(call: Callable[[], object]) -> int:
-    from click.exceptions import Abort, ClickException
+    from typer._click.exceptions import ClickException  # typer carries its own copy and shows it nowhere else
 
     try:
         status = call()
     except ClickException as error:
         error.show()
         return error.exit_code
-    except Abort:
+    except typer.Abort:
         raise KeyboardInterrupt from None
     except BrokenPipeError:  # the reader of a pipe has seen enough
         sys.stderr.close()

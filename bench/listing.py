@@ -21,7 +21,13 @@ Row = dict[str, Any]
 def targets(catalog: Catalog) -> list[Row]:
     """Everything `-t` takes by name, and for each provider what is needed before it answers."""
     rows: list[Row] = [
-        {"target": f"embedded:{model}", "layer": "reference", "wire": "openai_chat", "needs": "nothing", "ready": True}
+        {
+            "target": f"embedded:{model}",
+            "layer": "reference",
+            "wire": "openai_completions",
+            "needs": "nothing",
+            "ready": True,
+        }
         for model in embedded_names()
     ]
     rows += [_row(t.id, t.layer, t.wire, _needs(t.key_ref, optional=False)) for t in catalog.targets.values()]

@@ -29,6 +29,11 @@ NOT_MEASURED = (
     "hallucination, other languages, images, taste."
 )
 
+HOW_TO_READ = (
+    "Intervals are 95%, clustered by item family; unscored items are neither right nor wrong and are counted apart. "
+    "Speed and latency under quality traffic are opportunistic: quote a load test. – means not known, never 0."
+)
+
 
 def write(results: Path, path: Path, run_ids: list[str] | None = None) -> None:
     """Write the page to `path`; ConfigError when that can't be written."""
@@ -57,22 +62,21 @@ def render(report: pandas.DataFrame, unscored: pandas.DataFrame) -> str:
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>gapbench report</title><style>{STYLE}</style>{script}</head><body>"
         f"<h1>What was measured</h1><p class=note>{NOT_MEASURED}</p>{body}"
-        f"<footer><p>gapbench {__version__}, {made}. Intervals are 95%, clustered by item family; unscored items are "
-        "neither right nor wrong and are counted apart. Speed and latency under quality traffic are opportunistic: a load test "
-        "is what to quote. – means not known, never 0.</p></footer></body></html>\n"
+        f"<footer><p>gapbench {__version__}, {made}. {HOW_TO_READ}</p></footer></body></html>\n"
     )
 
 
 def _suite(report: pandas.DataFrame, unscored: pandas.DataFrame) -> str:
     from bench.charts import by_task, quality, quality_speed
+    from bench.terminal import overview_cells, task_cells
 
     first = report.iloc[0]
     figures = "".join(_figure(module.chart(report)) for module in (quality, by_task, quality_speed))
     runs = sorted({run for ids in report["run_ids"] for run in ids})
     lost = unscored[unscored["run_id"].isin(runs) & (unscored["state"] != "scored")]
     return (
-        f"<h2>{html.escape(str(first['suite']))}@{first['suite_version']}</h2>{figures}"
-        f"<div class=scroll>{_table(report)}</div>{_lost(lost)}"
+        f"<h2>{html.escape(str(first['suite']))}@{first['suite_version']}</h2>"
+        f"{_table(*overview_cells(report))}{figures}{_table(*task_cells(report))}{_lost(lost)}"
         f"<p class=note>Runs: {html.escape(', '.join(runs))}</p>"
     )
 
@@ -83,14 +87,11 @@ def _figure(figure: Any) -> str:
     )
 
 
-def _table(report: pandas.DataFrame) -> str:
-    """The same table as in the terminal, from the same cells."""
-    from bench.terminal import report_cells
-
-    columns, rows = report_cells(report)
+def _table(columns: list[str], rows: list[list[str]]) -> str:
+    """The same cells as in the terminal."""
     head = "".join(f"<th>{html.escape(column)}</th>" for column in columns)
     body = "".join(f"<tr>{''.join(f'<td>{html.escape(cell)}</td>' for cell in row)}</tr>" for row in rows)
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+    return f"<div class=scroll><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
 
 
 def _lost(lost: pandas.DataFrame) -> str:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from bench.quality import Outcome, Watcher
 
 Row = Mapping[str, Any]
+Cells = tuple[list[str], list[list[str]]]
 PLAIN_EVERY_S = 10.0
 
 
@@ -119,38 +120,48 @@ def ending(outcome: Outcome) -> str:
 # ------------------------------------------------------------------------------------------------------------ tables
 
 
-def report_table(report: pandas.DataFrame) -> Table:
-    """The report of one suite version for a terminal."""
-    return plain_table(*report_cells(report), right_from=1)
+def report_tables(report: pandas.DataFrame) -> list[Table]:
+    """The report of one suite version for a terminal: one table to compare targets, one to see where each fails."""
+    return [plain_table(columns, rows, right_from=1) for columns, rows in (overview_cells(report), task_cells(report))]
 
 
-def report_cells(report: pandas.DataFrame) -> tuple[list[str], list[list[str]]]:
-    """Headings and cells: quality per task and macro with intervals, speed, latency, price; best target first."""
-    report = report[report["metric"] == "acc"]
+def overview_cells(report: pandas.DataFrame) -> Cells:
+    """Headings and cells: macro with interval, counts, speed, latency and price of every target, best first."""
+    columns = ["target", "macro", "n", "unscored", "tok/s", "TTFT ms p50", "p95", "$/M in", "$/M out", "$ spent"]
+    return columns, [_overview(target, rows) for target, rows in _best_first(report)]
+
+
+def task_cells(report: pandas.DataFrame) -> Cells:
+    """Headings and cells: quality with interval of every target on every task, best target first."""
     tasks = [t for t in dict.fromkeys(report["task"]) if t != "macro"]
+    found = [[target, *(_quality(rows.get(task, {}), 2) for task in tasks)] for target, rows in _best_first(report)]
+    return ["target", *_short_names(tasks)], found
+
+
+def _best_first(report: pandas.DataFrame) -> list[tuple[str, dict[str, Row]]]:
+    """(target, rows by task) in falling order of the macro score; a target with several runs stands several times."""
     by_target: dict[tuple[str, str], dict[str, Row]] = {}
-    for row in report.to_dict("records"):
+    for row in report[report["metric"] == "acc"].to_dict("records"):
         cells = {str(k): v for k, v in row.items()}
         by_target.setdefault((str(row["target"]), str(row["run_ids"])), {})[str(row["task"])] = cells
-    best_first = sorted(by_target.items(), key=lambda kv: -_number(kv[1].get("macro", {}).get("value"), -1.0))
-    columns = ["target", "macro", *_short_names(tasks), "n", "unscored", "tok/s", "TTFT p50", "p95 ms", "$/M in", "out"]
-    return columns, [_target_cells(target, rows, tasks) for (target, _), rows in best_first]
+    ordered = sorted(by_target.items(), key=lambda kv: -_number(kv[1].get("macro", {}).get("value"), -1.0))
+    return [(target, rows) for (target, _), rows in ordered]
 
 
-def _target_cells(target: str, rows: Mapping[str, Row], tasks: Sequence[str]) -> list[str]:
+def _overview(target: str, rows: Mapping[str, Row]) -> list[str]:
     whole = rows.get("macro") or next(iter(rows.values()))
-    macro = rows.get("macro", {})
+    tasks = [row for task, row in rows.items() if task != "macro"]
     return [
         target,
-        _quality(macro, with_interval=True),
-        *(_quality(rows.get(task, {}), with_interval=False) for task in tasks),
-        _count(sum(int(r["n"]) for t, r in rows.items() if t != "macro")),
-        _count(sum(int(r["n_unscored"]) for t, r in rows.items() if t != "macro")),
+        _quality(rows.get("macro", {}), 3),
+        f"{sum(int(row['n']) for row in tasks):,}",
+        f"{sum(int(row['n_unscored']) for row in tasks):,}",
         _figure(whole.get("decode_tps_p50"), 0),
         _figure(whole.get("ttft_ms_p50"), 1),
         _figure(whole.get("ttft_ms_p95"), 1),
         _figure(whole.get("usd_per_mtok_in"), 2),
         _figure(whole.get("usd_per_mtok_out"), 2),
+        _figure(whole.get("usd_total"), 4),
     ]
 
 
@@ -160,21 +171,18 @@ def _short_names(tasks: Sequence[str]) -> list[str]:
     return [t.split("_", 1)[-1] for t in tasks] if len(families) == 1 else list(tasks)
 
 
-def _quality(row: Row, *, with_interval: bool) -> str:
+def _quality(row: Row, digits: int) -> str:
+    """`0.85 ± 0.05`: value and half the width of its 95% interval; a dash where there is none."""
     value = _number(row.get("value"), math.nan)
     if math.isnan(value):
         return "–"
     half = (_number(row.get("ci_high"), math.nan) - _number(row.get("ci_low"), math.nan)) / 2
-    return f"{value:.3f} ± {half:.3f}" if with_interval else f"{value:.2f}±{half:.2f}"
+    return f"{value:.{digits}f} ± {half:.{digits}f}"
 
 
 def _figure(value: object, digits: int) -> str:
     number = _number(value, math.nan)
     return "–" if math.isnan(number) else f"{number:,.{digits}f}"
-
-
-def _count(value: int) -> str:
-    return f"{value:,}"
 
 
 def _number(value: object, otherwise: float) -> float:

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pandas
+
 LAYER_COLOURS = {
     "reference": "#7f7f7f",
     "on-device": "#56b4e9",
@@ -13,6 +18,18 @@ LAYER_COLOURS = {
 """Okabe and Ito's palette (safe for colour-blind readers): open weights in blues and green, closed in vermilion."""
 
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, sans-serif"
+
+
+def titled(question: str, report: pandas.DataFrame) -> dict[str, Any]:
+    """The chart's title: its question, and under it the suite, n, the days of measuring and the provenance."""
+    if report.empty:
+        return {"text": question}
+    days = sorted({run[:8] for runs in report["run_ids"] for run in runs})
+    when = " to ".join(f"{d[:4]}-{d[4:6]}-{d[6:]}" for d in dict.fromkeys((days[0], days[-1])))
+    n = sorted({int(n) for n in report[report["task"] == "macro"]["n"]})
+    items = f", n = {' or '.join(map(str, n))} items a target" if n else ""
+    caption = f"{report['suite'].iloc[0]}@{report['suite_version'].iloc[0]}{items}, measured here, {when}"
+    return {"text": question, "subtitle": {"text": caption}}
 
 
 def plotly_script() -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bench.charts import FONT
+from bench.charts import FONT, titled
 
 if TYPE_CHECKING:
     import pandas
@@ -47,10 +47,10 @@ def chart(report: pandas.DataFrame) -> go.Figure:
         )
     )
     figure.update_layout(
-        title=QUESTION,
+        title=titled(QUESTION, report),
         height=160 + 36 * max(len(targets), 3),
         template="plotly_white",
         font={"family": FONT},
-        margin={"l": 10, "r": 10, "t": 50, "b": 50},
+        margin={"l": 10, "r": 10, "t": 70, "b": 50},
     )
     return figure

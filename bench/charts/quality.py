@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bench.charts import FONT, LAYER_COLOURS
+from bench.charts import FONT, LAYER_COLOURS, titled
 
 if TYPE_CHECKING:
     import pandas
@@ -40,12 +40,12 @@ def chart(report: pandas.DataFrame) -> go.Figure:
         )
     suite = f"{report['suite'].iloc[0]}@{report['suite_version'].iloc[0]}" if len(report) else ""
     figure.update_layout(
-        title=QUESTION,
+        title=titled(QUESTION, report),
         xaxis={"title": f"macro accuracy on {suite} (95% interval)", "range": [0, 1]},
         yaxis={"title": "", "categoryorder": "array", "categoryarray": list(macro["target"])},
         height=140 + 34 * max(len(macro), 3),
         template="plotly_white",
         font={"family": FONT},
-        margin={"l": 10, "r": 10, "t": 50, "b": 50},
+        margin={"l": 10, "r": 10, "t": 70, "b": 50},
     )
     return figure

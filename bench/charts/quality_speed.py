@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bench.charts import FONT, LAYER_COLOURS
+from bench.charts import FONT, LAYER_COLOURS, titled
 
 if TYPE_CHECKING:
     import pandas
@@ -26,7 +26,8 @@ def chart(report: pandas.DataFrame) -> go.Figure:
                 y=part["value"],
                 mode="markers+text",
                 text=part["target"],
-                textposition="top center",
+                textposition="middle right",
+                cliponaxis=False,
                 name=str(layer),
                 marker={"size": 10, "color": LAYER_COLOURS.get(str(layer), "#000000")},
                 error_y={
@@ -39,14 +40,15 @@ def chart(report: pandas.DataFrame) -> go.Figure:
             )
         )
     figure.update_layout(
-        title=QUESTION,
+        title=titled(QUESTION, report),
         xaxis={
-            "title": "output tokens/s of one stream, median, under quality traffic (opportunistic, not a load test)"
+            "title": "output tokens/s of one stream, median, under quality traffic (not a load test)",
+            "type": "log",
         },
         yaxis={"title": "macro accuracy (95% interval)", "range": [0, 1.05]},
         height=460,
         template="plotly_white",
         font={"family": FONT},
-        margin={"l": 10, "r": 10, "t": 50, "b": 50},
+        margin={"l": 10, "r": 10, "t": 70, "b": 50},
     )
     return figure
