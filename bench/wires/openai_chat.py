@@ -57,7 +57,7 @@ def decode(payload: bytes) -> Event:
     choice = first_choice(chunk)
     delta = choice.get("delta") or choice.get("message") or {}
     if not isinstance(delta, dict):
-        raise Garbled(f"`delta` of an event is not an object: {str(delta)[:80]!r}")
+        raise Garbled("`delta` of an event is not an object")
     text, thought = _content(delta.get("content"))
     usage, usd = usage_of(chunk, choice) if "usage" in chunk or "x_groq" in chunk or "usage" in choice else (None, None)
     finish = choice.get("finish_reason")
@@ -87,7 +87,7 @@ def _content(content: object) -> tuple[str, str]:
     text = thought = ""
     for part in content:
         if not isinstance(part, dict):
-            raise Garbled(f"a part of `content` is not an object: {str(part)[:80]!r}")
+            raise Garbled("a part of `content` is not an object")
         if part.get("type") == "thinking":
             inner = part.get("thinking")
             thought += "".join(_content(inner)) if isinstance(inner, list) else text_of(inner, "thinking")
@@ -112,7 +112,7 @@ def _reasoning(delta: Mapping[str, Any]) -> str:
 def _tools(delta: Mapping[str, Any]) -> str:
     calls = delta.get("tool_calls") or [{"function": delta.get("function_call")}]
     if not isinstance(calls, list):
-        raise Garbled(f"`tool_calls` of an event is not a list: {str(calls)[:80]!r}")
+        raise Garbled("`tool_calls` of an event is not a list")
     functions = [call.get("function") for call in calls if isinstance(call, dict)]
     pieces = [
         function.get(key) for function in functions if isinstance(function, dict) for key in ("name", "arguments")

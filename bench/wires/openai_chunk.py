@@ -58,7 +58,7 @@ def _stops(request: Request, stop_max: int | None) -> list[str]:
 
 
 def parse(payload: bytes) -> dict[str, Any]:
-    """One JSON object; `Garbled` with the first bytes if it is anything else.
+    """One JSON object; `Garbled` if it is anything else.
 
     Lone surrogate escapes and bytes cut out of a character (byte-level tokenisers) are kept for `bench.fold` to join:
     the fast parser refuses both, the standard one takes the first, and the second travel as surrogate escapes.
@@ -69,9 +69,9 @@ def parse(payload: bytes) -> dict[str, Any]:
         try:
             chunk = json.loads(payload.decode("utf-8", "surrogateescape"))
         except (ValueError, RecursionError) as error:
-            raise Garbled(f"an event of the stream is not JSON: {payload[:80]!r}") from error
+            raise Garbled("an event of the stream is not JSON") from error
     if not isinstance(chunk, dict):
-        raise Garbled(f"an event of the stream is not a JSON object: {payload[:80]!r}")
+        raise Garbled("an event of the stream is not a JSON object")
     return chunk
 
 
@@ -81,7 +81,7 @@ def first_choice(chunk: Mapping[str, Any]) -> Mapping[str, Any]:
     if not choices:
         return {}
     if not isinstance(choices, list) or not isinstance(choices[0], dict):
-        raise Garbled(f"`choices` of an event is not a list of objects: {str(choices)[:80]!r}")
+        raise Garbled("`choices` of an event is not a list of objects")
     return cast(dict[str, Any], choices[0])
 
 
@@ -90,7 +90,7 @@ def text_of(value: object, field: str) -> str:
     if value is None:
         return ""
     if not isinstance(value, str):
-        raise Garbled(f"`{field}` of an event is {type(value).__name__}, not text: {str(value)[:80]!r}")
+        raise Garbled(f"`{field}` of an event is {type(value).__name__}, not text")
     return value
 
 

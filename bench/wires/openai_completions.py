@@ -62,8 +62,8 @@ def decode(payload: bytes) -> Event:
 def _logprobs(logprobs: object) -> tuple[TokenLogprob, ...]:
     """`tokens` beside `token_logprobs`; the first token of an echoed prompt has none."""
     if not isinstance(logprobs, dict):
-        raise Garbled(f"`logprobs` of an event is not an object: {str(logprobs)[:80]!r}")
+        raise Garbled("`logprobs` of an event is not an object")
     tokens, values = logprobs.get("tokens") or [], logprobs.get("token_logprobs") or []
     if not isinstance(tokens, list) or not isinstance(values, list) or len(tokens) != len(values):
-        raise Garbled(f"`logprobs` of an event has tokens and values that do not pair up: {str(logprobs)[:80]!r}")
+        raise Garbled("`logprobs` of an event has tokens and values that do not pair up")
     return tuple(TokenLogprob(token=str(t), logprob=number(v)) for t, v in zip(tokens, values, strict=True))

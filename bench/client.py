@@ -1,0 +1,376 @@
+"""Sends one Request to one Endpoint, stamps what returns, and makes it a Measurement.
+
+The bytes are stamped by `bench.transport` as they arrive; they are parsed here later, in short slices, one answer at a
+time, so that reading always comes first. A failure is a row, never an exception and never an answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+import zlib
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Any, Self
+
+import httpx
+
+from bench.errors import Broken, ConfigError, Garbled, RequestError, TimedOut, Unreachable
+from bench.exchange import Exchange, NotHttp
+from bench.failures import failure_of, one_line
+from bench.fold import Fold, failure_columns, offsets, prompt_text
+from bench.keys import Secrets, key_of
+from bench.records import Endpoint, Measurement, Request
+from bench.stock import opened, stock_transport
+from bench.transport import Transport
+from bench.wires import Outgoing, wire
+
+__all__ = ["Client", "key_of", "new_event_loop", "probe"]
+
+MAX_ERROR_BYTES = 64 << 10
+MAX_ANSWER_BYTES = 256 << 20
+_LOOK_S = 1.0
+"""How often a stream is looked at while it runs: for its deadlines, and for an end that the server never closes."""
+_SLICE = 32
+"""Reads folded before other tasks, and the sockets, get their turn: about 0.2 ms."""
+_REQUEST_IDS = ("x-request-id", "request-id", "apim-request-id", "inference-id", "x-generation-id")
+
+
+class Client:
+    """One endpoint's client; an async context manager that belongs to the event loop it is used in."""
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        *,
+        run_id: str | None = None,
+        transport: httpx.AsyncBaseTransport | None = None,
+        max_connections: int | None = None,
+    ) -> None:
+        """Raises `ConfigError` for an unknown wire, a missing key or a base URL that is none."""
+        self.endpoint = endpoint
+        self.run_id = run_id
+        self.wire = wire(endpoint.wire)
+        self.secrets = Secrets.of(endpoint)
+        self.inflight = 0
+        """Requests under way, those waiting for a connection included."""
+        self._base = _base_url(endpoint)
+        own = transport or stock_transport(endpoint) or Transport(max_connections=max_connections)
+        self._http = httpx.AsyncClient(transport=own, trust_env=False)
+        self._stamping = isinstance(own, Transport)
+        # Guards the processor, not data: one answer is folded at a time, however many end together.
+        self._folding = asyncio.Lock()
+
+    async def __aenter__(self) -> Self:
+        await self._http.__aenter__()
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None = None,
+        exc_value: BaseException | None = None,
+        traceback: TracebackType | None = None,
+    ) -> None:
+        await self._http.__aexit__(exc_type, exc_value, traceback)
+
+    async def send(self, request: Request, *, on_cancel: Callable[[Measurement], None] | None = None) -> Measurement:
+        """One attempt at one question; a failure is a row.
+
+        Raises only `ConfigError` (this wire cannot carry the request) and the caller's own cancellation, which closes
+        the connection first and hands the row with status `cancelled` to `on_cancel`.
+        """
+        outgoing = self.wire.encode(self.endpoint, request)
+        attempt = Attempt(self, request)
+        self.inflight += 1
+        try:
+            async with asyncio.timeout(self.endpoint.total_timeout_s):
+                await self._converse(attempt, outgoing)
+            return attempt.answered()
+        except RequestError as error:
+            return attempt.failed(error)
+        except TimeoutError:
+            limit = self.endpoint.total_timeout_s
+            return attempt.failed(TimedOut(f"no complete answer within {limit:g} s, {attempt.fold.progress()}"))
+        except asyncio.CancelledError:
+            if on_cancel is not None:
+                on_cancel(attempt.cancelled())
+            raise
+        finally:
+            self.inflight -= 1
+
+    async def models(self) -> list[str]:
+        """The names that `GET {base_url}/models` lists; raises `RequestError`."""
+        listed = await self.get_json("/models")
+        entries = listed.get("data", listed.get("models")) if isinstance(listed, dict) else listed
+        if not isinstance(entries, list):
+            raise Garbled(f"{self.endpoint.base_url}/models is not a list of models")
+        found = [entry.get("id") or entry.get("name") for entry in entries if isinstance(entry, dict)]
+        return [name for name in found if isinstance(name, str)]
+
+    async def get_json(self, path: str) -> Any:
+        """One GET below the base URL; raises `RequestError`."""
+        request = self._request("GET", path, {}, b"")
+        try:
+            async with (
+                asyncio.timeout(self.endpoint.first_token_timeout_s),
+                self._open(request) as (response, exchange),
+            ):
+                body = await _body(exchange, MAX_ANSWER_BYTES)
+        except TimeoutError as error:
+            raise TimedOut(f"{path}: no answer within {self.endpoint.first_token_timeout_s:g} s") from error
+        if response.status_code != 200:
+            raise failure_of(response.status_code, response.headers, body, redact=self.secrets.redact)
+        try:
+            return json.loads(body)
+        except ValueError as error:
+            raise Garbled(f"{path}: the answer is not JSON", http_status=200) from error
+
+    async def _converse(self, attempt: Attempt, outgoing: Outgoing) -> None:
+        """Sends, and folds what comes until it is over or a deadline has passed."""
+        content = json.dumps(outgoing.body, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+        headers = {"x-request-id": attempt.request.request_id, **outgoing.headers}
+        request = self._request("POST", outgoing.path, headers, content)
+        request.extensions["begun"] = attempt.begun
+        async with self._open(request) as (response, exchange):
+            attempt.headed(response)
+            if response.status_code != 200:
+                body = await _body(exchange, MAX_ERROR_BYTES)
+                raise failure_of(response.status_code, response.headers, body, redact=self.secrets.redact)
+            inflate = await self._prepared(attempt.fold, response, exchange)
+            await self._stream(attempt.fold, exchange, inflate)
+
+    async def _prepared(self, fold: Fold, response: httpx.Response, exchange: Exchange) -> Inflate:
+        """Looks at the content's type and coding; raises `Garbled` for a page where a stream should be."""
+        kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if kind == "application/json" or kind.endswith("+json"):
+            fold.expect_json()
+        elif kind in ("text/html", "application/xhtml+xml"):
+            page = self.secrets.redact((await _body(exchange, MAX_ERROR_BYTES)).decode("utf-8", "replace"))
+            raise Garbled(f"HTTP 200 with {kind} instead of a stream: {one_line(page)[:80]!r}", http_status=200)
+        coding = response.headers.get("content-encoding", "identity").strip().lower()
+        if coding in ("gzip", "deflate"):
+            return zlib.decompressobj(47 if coding == "gzip" else 15).decompress
+        if coding != "identity":
+            raise Garbled(f"the server sent content-encoding {one_line(coding)!r}, which was not asked for")
+        return bytes
+
+    async def _stream(self, fold: Fold, exchange: Exchange, inflate: Inflate) -> None:
+        first_ns, stall_ns = (
+            int(s * 1e9) for s in (self.endpoint.first_token_timeout_s, self.endpoint.stall_timeout_s)
+        )
+        sent_ns = exchange.sent_ns or time.perf_counter_ns()
+        while not exchange.ended:
+            due_ns = exchange.last_ns + stall_ns if fold.token_ns else sent_ns + first_ns
+            await exchange.wait(max(0.0, min(_LOOK_S, (due_ns - time.perf_counter_ns()) / 1e9)))
+            await self._fold(fold, exchange, inflate)
+            silence_ns = time.perf_counter_ns() - exchange.last_ns
+            if exchange.ended:
+                break
+            if fold.end_ns is not None:
+                if silence_ns > min(stall_ns, _LOOK_S * 1e9):
+                    return
+            elif fold.token_ns and silence_ns > stall_ns:
+                raise TimedOut(f"silence of {self.endpoint.stall_timeout_s:g} s inside the stream, {fold.progress()}")
+            elif not fold.token_ns and time.perf_counter_ns() - sent_ns > first_ns:
+                raise TimedOut(f"no token within {self.endpoint.first_token_timeout_s:g} s")
+        await self._fold(fold, exchange, inflate)
+        if exchange.error is None:
+            fold.close()
+        elif fold.end_ns is None:
+            raise Broken(f"the stream was cut {fold.progress()}: {exchange.error}") from exchange.error
+
+    async def _fold(self, fold: Fold, exchange: Exchange, inflate: Inflate) -> None:
+        if exchange.bytes_in > MAX_ANSWER_BYTES:
+            raise Garbled(f"the answer is larger than {MAX_ANSWER_BYTES >> 20} MiB; it was given up")
+        async with self._folding:
+            pieces = exchange.take()
+            for start in range(0, len(pieces), _SLICE):
+                try:
+                    fold.take([(stamp, inflate(piece)) for stamp, piece in pieces[start : start + _SLICE]])
+                except zlib.error as error:
+                    raise Garbled(f"the compressed answer cannot be unpacked: {error}") from error
+                await asyncio.sleep(0)
+
+    def _request(self, method: str, path: str, headers: Mapping[str, str], content: bytes) -> httpx.Request:
+        connect_s, first_s = self.endpoint.connect_timeout_s, self.endpoint.first_token_timeout_s
+        return httpx.Request(
+            method,
+            self._base.copy_with(raw_path=_below(self._base, path)),
+            headers={
+                "Accept": "text/event-stream, application/json",
+                "Accept-Encoding": "identity",
+                "Content-Type": "application/json",
+                "User-Agent": "gapbench",
+                **headers,
+                **self.secrets.headers,
+            },
+            content=content,
+            extensions={"timeout": {"connect": connect_s, "read": first_s, "write": first_s, "pool": None}},
+        )
+
+    @asynccontextmanager
+    async def _open(self, request: httpx.Request) -> AsyncIterator[tuple[httpx.Response, Exchange]]:
+        """An answer whose head has come; closed at the end. The one place where httpx's errors become ours."""
+        begun = request.extensions.get("begun", lambda _: None)
+        try:
+            if not self._stamping:
+                async with opened(self._http, request, begun) as (response, exchange):
+                    yield response, exchange
+                return
+            response = await self._http.send(request, stream=True)
+            try:
+                yield response, response.extensions["exchange"]
+            finally:
+                await response.aclose()
+        except httpx.HTTPError as error:
+            raise self._translated(error) from error
+
+    def _translated(self, error: httpx.HTTPError) -> RequestError | ConfigError:
+        said = one_line(self.secrets.redact(str(error))) or type(error).__name__
+        match error:
+            case httpx.LocalProtocolError() | httpx.UnsupportedProtocol():
+                return ConfigError(f"target {self.endpoint.target_id}: {said}")
+            case httpx.ConnectError() | httpx.ConnectTimeout() | httpx.ProxyError():
+                return Unreachable(said)
+            case httpx.TimeoutException():
+                return TimedOut(said)
+            case NotHttp():
+                return Garbled(said)
+            case _:
+                return Broken(said)
+
+
+Inflate = Callable[[bytes], bytes]
+
+
+class Attempt:
+    """What is known of one request so far; turned into its row when it is over."""
+
+    def __init__(self, client: Client, request: Request) -> None:
+        self.request = request
+        self.fold = Fold(client.wire, client.endpoint, request, client.secrets.redact)
+        self._client = client
+        self._exchange: Exchange | None = None
+        self._inflight: int | None = None
+        self._http_status: int | None = None
+        self._header_id: str | None = None
+        self._started_at = _now()
+
+    def begun(self, exchange: Exchange) -> None:
+        """Its bytes are being handed to a socket; again, if the first was a kept connection that proved dead."""
+        self._exchange, self._inflight, self._started_at = exchange, self._client.inflight, _now()
+
+    def headed(self, response: httpx.Response) -> None:
+        self._http_status = response.status_code
+        ids = (response.headers.get(name) for name in _REQUEST_IDS)
+        self._header_id = next((i for i in ids if i and i != self.request.request_id), None)
+
+    def answered(self) -> Measurement:
+        """The row of an answer that ended; a finish reason that means failure makes it a failed one."""
+        try:
+            return self._row({"status": self.fold.status(), "end_ns": self.fold.end_ns})
+        except RequestError as error:
+            return self.failed(error)
+
+    def failed(self, error: RequestError) -> Measurement:
+        row = failure_columns(error)
+        row["error"] = one_line(self._client.secrets.redact(str(row["error"])))
+        return self._row({"end_ns": time.perf_counter_ns(), **row})
+
+    def cancelled(self) -> Measurement:
+        return self._row({"status": "cancelled", "error": "cancelled by us", "end_ns": time.perf_counter_ns()})
+
+    def _row(self, outcome: dict[str, Any]) -> Measurement:
+        request, exchange = self.request, self._exchange
+        sent_ns = exchange.sent_ns if exchange else None
+        row: dict[str, Any] = {
+            "request_id": request.request_id,
+            "run_id": self._client.run_id,
+            "target_id": self._client.endpoint.target_id,
+            "request_key": request.request_key,
+            "attempt": request.attempt,
+            "kind": request.kind,
+            "task": request.task,
+            "doc_id": request.doc_id,
+            "repeat": request.repeat,
+            "http_status": self._http_status,
+            "sched_ns": sent_ns if request.sched_ns is None else request.sched_ns,
+            "sent_ns": sent_ns,
+            "started_at": self._started_at,
+            "inflight": self._inflight,
+            "prompt": prompt_text(request),
+            "chunk_offsets_ns": offsets(self.fold.token_ns, sent_ns),
+        }
+        if exchange is not None:
+            row |= {
+                "headers_ns": exchange.headers_ns,
+                "connection_reused": exchange.reused,
+                "stamp_source": exchange.source,
+                "read_lag_max_ns": exchange.lag_max_ns,
+            }
+        row |= self.fold.columns() | outcome
+        if row.get("response_id") is None and self._header_id:
+            row["response_id"] = one_line(self._client.secrets.redact(self._header_id))
+        return Measurement(**row)
+
+
+async def probe(base_url: str, *, timeout_s: float = 0.5) -> list[str] | None:
+    """The models of an OpenAI-compatible server, if one answers there in time; None if none does."""
+    endpoint = Endpoint(
+        target_id=base_url,
+        base_url=base_url,
+        wire="openai_chat",
+        model="",
+        connect_timeout_s=timeout_s,
+        first_token_timeout_s=timeout_s,
+    )
+    try:
+        async with Client(endpoint) as client:
+            return await client.models()
+    except (RequestError, ConfigError):
+        return None
+
+
+def new_event_loop() -> asyncio.AbstractEventLoop:
+    """uvloop's where it runs, else the standard one; for `asyncio.Runner(loop_factory=…)`."""
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.new_event_loop()
+    return uvloop.new_event_loop()
+
+
+async def _body(exchange: Exchange, at_most_bytes: int) -> bytes:
+    """The body so far as it comes, cut at the bound; what a broken connection left is enough for a message."""
+    body = b""
+    while True:
+        ended = exchange.ended
+        body += b"".join(piece for _, piece in exchange.take())
+        if ended or len(body) >= at_most_bytes:
+            return body[:at_most_bytes]
+        await exchange.wait(_LOOK_S)
+
+
+def _base_url(endpoint: Endpoint) -> httpx.URL:
+    try:
+        url = httpx.URL(endpoint.base_url)
+    except (httpx.InvalidURL, TypeError) as error:
+        raise ConfigError(f"target {endpoint.target_id}: base_url {endpoint.base_url!r} is no URL: {error}") from error
+    if url.scheme not in ("http", "https") or not url.host:
+        raise ConfigError(
+            f"target {endpoint.target_id}: base_url {endpoint.base_url!r} is no URL; write http://HOST:PORT/v1"
+        )
+    return url
+
+
+def _below(base: httpx.URL, path: str) -> bytes:
+    """The path below the base URL's, its query (Azure's `api-version`) kept behind."""
+    head, mark, query = base.raw_path.partition(b"?")
+    return head.rstrip(b"/") + path.encode() + mark + query
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")

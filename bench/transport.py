@@ -1,0 +1,240 @@
+"""An `httpx.AsyncBaseTransport` on non-blocking sockets that stamps bytes before anything else happens to them.
+
+HTTP/1.1 over TCP (kernel stamps on Linux) or TLS (stamped when read), with keep-alive. The read callback does a
+`recvmsg`, a stamp and `httptools`, nothing more; whoever sent the request looks at the pieces when it suits.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+import sys
+from collections import defaultdict
+from collections.abc import Callable
+from contextlib import suppress
+from types import TracebackType
+from typing import Any
+
+import httpx
+
+from bench.connection import Connection, Origin, Tls, reason_of
+from bench.exchange import Exchange
+from bench.stamps import KERNEL_STAMPS, SO_TIMESTAMPNS, Stamper
+
+_READ_BYTES = 256 << 10
+_OTHER_ADDRESS_S = 1.0
+"""How long an address may keep us waiting while the host has another one."""
+
+Address = tuple[int, Any]
+
+
+class Transport(httpx.AsyncBaseTransport):
+    """A pool of stamping connections; belongs to the event loop it is first used in."""
+
+    def __init__(self, *, max_connections: int | None = None, stamper: Callable[[], Stamper] = Stamper) -> None:
+        self._slots = asyncio.Semaphore(max_connections) if max_connections else None
+        self._stamper = stamper
+        self._idle: defaultdict[Origin, list[Connection]] = defaultdict(list)
+        self._all: set[Connection] = set()
+        self._tls: ssl.SSLContext | None = None
+        self._keeper = _stamping_on()
+        self._buffer = memoryview(bytearray(_READ_BYTES))
+        raise_file_limit()
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Sends, and returns when the head has come; `extensions["exchange"]` goes on filling.
+
+        A callable in the request's extension `begun` gets each exchange as its bytes are handed to the socket.
+        """
+        raw = _serialised(request, await request.aread())
+        if self._slots is not None:
+            await self._slots.acquire()
+        try:
+            exchange = await self._answered(request, raw)
+        except BaseException:
+            self._free_slot()
+            raise
+        exchange.when_over(self._free_slot)
+        return httpx.Response(
+            exchange.status,
+            headers=exchange.headers,
+            stream=exchange,
+            extensions={"exchange": exchange, "http_version": b"HTTP/1.1"},
+        )
+
+    async def aclose(self) -> None:
+        for connection in list(self._all):
+            connection.close()
+        if self._keeper is not None:
+            self._keeper.close()
+            self._keeper = None
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None = None,
+        exc_value: BaseException | None = None,
+        traceback: TracebackType | None = None,
+    ) -> None:
+        await self.aclose()
+
+    async def _answered(self, request: httpx.Request, raw: bytes) -> Exchange:
+        """The exchange with its head. A kept connection that the server had closed is replaced once: it answered
+        nothing at all, so the request was not begun."""
+        timeouts = request.extensions.get("timeout", {})
+        url = request.url
+        origin = (url.scheme, url.raw_host.decode("ascii"), url.port or (443 if url.scheme == "https" else 80))
+        kept = self._kept(origin)
+        if kept is not None:
+            exchange = self._begin(kept, request, raw, reused=True)
+            try:
+                return await self._head(kept, exchange, timeouts)
+            except (httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError):
+                if exchange.bytes_in:
+                    raise
+        fresh = await self._connect(origin, timeouts.get("connect"))
+        return await self._head(fresh, self._begin(fresh, request, raw, reused=False), timeouts)
+
+    def _begin(self, connection: Connection, request: httpx.Request, raw: bytes, *, reused: bool) -> Exchange:
+        silence_s = request.extensions.get("timeout", {}).get("read")
+        exchange = Exchange(asyncio.get_running_loop(), reused=reused, silence_s=silence_s)
+        connection.begin(exchange, raw)
+        begun = request.extensions.get("begun")
+        if begun is not None:
+            begun(exchange)
+        return exchange
+
+    async def _head(self, connection: Connection, exchange: Exchange, timeouts: dict[str, float | None]) -> Exchange:
+        arrived = False
+        try:
+            await exchange.head(timeouts.get("read"))
+            arrived = True
+        finally:
+            if not arrived:
+                connection.close()
+        return exchange
+
+    def _kept(self, origin: Origin) -> Connection | None:
+        idle = self._idle[origin]
+        while idle:
+            connection = idle.pop()
+            if not connection.closed:
+                return connection
+        return None
+
+    def _free_slot(self) -> None:
+        if self._slots is not None:
+            self._slots.release()
+
+    def _done(self, connection: Connection, *, keep: bool) -> None:
+        """A connection has finished its exchange, or is gone."""
+        if keep:
+            self._idle[connection.origin].append(connection)
+        else:
+            self._all.discard(connection)
+            idle = self._idle[connection.origin]
+            if connection in idle:
+                idle.remove(connection)
+
+    async def _connect(self, origin: Origin, at_most_s: float | None) -> Connection:
+        scheme, host, port = origin
+        try:
+            async with asyncio.timeout(at_most_s):
+                sock = await _connected(host, port)
+                tls = await self._handshaken(sock, host) if scheme == "https" else None
+        except TimeoutError as error:
+            limit = f" within {at_most_s:g} s" if at_most_s else ""
+            raise httpx.ConnectTimeout(f"no connection to {host}:{port}{limit}") from error
+        except ssl.SSLCertVerificationError as error:
+            why = f"{error.verify_message}; name the right authority in SSL_CERT_FILE"
+            raise httpx.ConnectError(f"the certificate of {host}:{port} is not trusted: {why}") from error
+        except (OSError, UnicodeError) as error:
+            raise httpx.ConnectError(f"no connection to {host}:{port}: {reason_of(error)}") from error
+        connection = Connection(
+            asyncio.get_running_loop(), sock, tls, origin, self._stamper(), self._buffer, self._done
+        )
+        self._all.add(connection)
+        return connection
+
+    async def _handshaken(self, sock: socket.socket, host: str) -> Tls:
+        if self._tls is None:
+            self._tls = ssl.create_default_context()
+            self._tls.set_alpn_protocols(["http/1.1"])
+        tls = Tls(self._tls, host)
+        done = False
+        try:
+            await tls.handshake(asyncio.get_running_loop(), sock)
+            done = True
+        finally:
+            if not done:
+                sock.close()
+        return tls
+
+
+def raise_file_limit() -> None:
+    """As many open files as the system allows us, up to 65,536: each stream needs one."""
+    if sys.platform == "win32":
+        return
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 65_536 if hard == resource.RLIM_INFINITY else min(hard, 65_536)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        with suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+def _stamping_on() -> socket.socket | None:
+    """A socket that keeps the kernel stamping: it starts late for the first socket to ask, and ends with the last."""
+    if not KERNEL_STAMPS:
+        return None
+    keeper = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    with suppress(OSError):
+        keeper.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
+    return keeper
+
+
+async def _connected(host: str, port: int) -> socket.socket:
+    """A connected socket to the first address of the host that answers."""
+    loop = asyncio.get_running_loop()
+    addresses = await _addresses(host, port)
+    for index, (family, address) in enumerate(addresses):
+        last = index == len(addresses) - 1
+        sock = socket.socket(family, socket.SOCK_STREAM)
+        done = False
+        try:
+            sock.setblocking(False)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if KERNEL_STAMPS:
+                with suppress(OSError):
+                    sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
+            async with asyncio.timeout(None if last else _OTHER_ADDRESS_S):
+                await loop.sock_connect(sock, address)
+            done = True
+            return sock
+        except OSError:
+            # TimeoutError is one: the next address gets its turn.
+            if last:
+                raise
+        finally:
+            if not done:
+                sock.close()
+    raise OSError(f"{host} has no address")
+
+
+async def _addresses(host: str, port: int) -> list[Address]:
+    try:
+        # A literal address needs no resolver, and so no thread.
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
+    except socket.gaierror:
+        found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return [(family, address) for family, _, _, _, address in found]
+
+
+def _serialised(request: httpx.Request, body: bytes) -> bytes:
+    lines = [b"%b %b HTTP/1.1\r\n" % (request.method.encode("ascii"), request.url.raw_path)]
+    for name, value in request.headers.raw:
+        if b"\n" in value or b"\r" in value or b"\0" in value:
+            raise httpx.LocalProtocolError(f"header {name.decode('latin-1')!r} holds a line break")
+        lines.append(b"%b: %b\r\n" % (name, value))
+    return b"".join((*lines, b"\r\n", body))
