@@ -53,8 +53,13 @@ def describe() -> dict[str, Any]:
         "arch": platform.machine(),
         "python": platform.python_version(),
         "gpus": gpus(),
-        "packages": {name: found for name in PACKAGES if (found := _version(name)) is not None},
+        "packages": versions(),
     }
+
+
+def versions() -> dict[str, str]:
+    """Installed versions of the packages that can change a measurement."""
+    return {name: found for name in PACKAGES if (found := _version(name)) is not None}
 
 
 def gpus() -> list[dict[str, Any]]:

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from bench.catalog import embedded
 from bench.catalog.files import HERE, Noun, parse, read_toml, tasks_dir, unique
 from bench.catalog.nouns import Gpu, Load, Model, Openness, Price, Provider
-from bench.catalog.resolve import WIRES, check_available, check_name, from_user, resolve
+from bench.catalog.resolve import WIRES, check_available, check_name, find, from_user
 from bench.catalog.suites import Suite, SuiteTask, read_suite, suite, suite_files
 from bench.catalog.targets import Options, Target, UserTarget
 from bench.errors import ConfigError
@@ -91,7 +91,7 @@ def target(spec: str, catalog: Catalog | None = None) -> Target:
     provider's), `ENGINE@MODEL`, or an id from targets.toml. The key is read later, by `Target.endpoint`.
     """
     catalog = catalog or load()
-    found = resolve(spec, catalog.providers, catalog.targets)
+    found = find(spec, catalog.providers, catalog.targets)
     check_available(found)
     return found
 

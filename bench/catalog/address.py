@@ -22,7 +22,10 @@ def checked_url(url: str) -> str:
 
 def split(url: str) -> SplitResult:
     """The parts of an address; a port that is no number is said so."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError as error:
+        raise ValueError(f"not an address ({error})") from error
     try:
         _ = parts.port
     except ValueError as error:
@@ -32,7 +35,10 @@ def split(url: str) -> SplitResult:
 
 def safe(url: str) -> str:
     """The address as a message may show it: no user, no password, no query."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return url.partition(":")[0] + "://…"
     return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="").geturl()
 
 

@@ -64,6 +64,8 @@ def unique(found: Mapping[str, Any], name: str, where: str) -> None:
 
 def shown(value: object) -> str:
     """A value as it may stand in a message: short, and never a secret."""
+    if isinstance(value, dict | list):
+        return "{…}" if isinstance(value, dict) else "[…]"
     text = repr(value)
     if looks_secret(text.strip("'\"")):
         return f"(a secret of {len(text) - 2} characters, not shown)"
@@ -71,7 +73,7 @@ def shown(value: object) -> str:
 
 
 def _said(noun: type[Noun], error: ValidationError) -> str:
-    problems = error.errors(include_url=False)
+    problems = sorted(error.errors(include_url=False), key=lambda problem: problem["type"] != "extra_forbidden")
     more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
     return _one(noun, dict(problems[0])) + more
 

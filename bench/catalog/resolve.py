@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from functools import cache
@@ -32,13 +33,13 @@ FORMS = "embedded:NAME, PROVIDER:MODEL, http://HOST:PORT/v1#MODEL, ENGINE@MODEL,
 SPEC = re.compile(r"(?P<name>[A-Za-z0-9_.-]+)(?P<sign>[:@])(?P<model>.+)")
 
 
-def resolve(spec: str, providers: Mapping[str, Provider], targets: Mapping[str, Target]) -> Target:
+def find(spec: str, providers: Mapping[str, Provider], targets: Mapping[str, Target]) -> Target:
     """The target `spec` names; nothing is contacted and no key is read."""
     if spec in targets:
         return targets[spec]
     if spec.startswith(("http://", "https://")):
         return _from_url(spec, providers)
-    found = SPEC.fullmatch(spec)
+    found = SPEC.fullmatch(spec) if spec.isprintable() else None
     if found is None:
         raise ConfigError(
             f"target {spec!r} is unknown{nearest(spec, targets) if targets else ''} (a target is {FORMS})"
@@ -47,8 +48,8 @@ def resolve(spec: str, providers: Mapping[str, Provider], targets: Mapping[str, 
     if name == "embedded":
         return embedded(model)
     if sign == "@":
-        return from_engine(spec, name, model, providers)
-    return from_provider(spec, provider_named(name, providers, spec, targets), model)
+        return from_engine(name, model, providers)
+    return from_provider(provider_named(name, providers, spec, targets), model)
 
 
 def provider_named(
@@ -62,12 +63,12 @@ def provider_named(
     raise ConfigError(f"target {spec!r}: provider {name!r} is unknown{nearest(name, known)} (a target is {FORMS})")
 
 
-def from_provider(id_: str, provider: Provider, model: str, **given: Any) -> Target:
-    """A model at a known provider; `given` wins over what the provider declares."""
+def from_provider(provider: Provider, model: str, where: str | None = None, **given: Any) -> Target:
+    """A model at a known provider; `given` wins over what the provider declares, `where` begins a refusal."""
     quirks = {**provider.quirks_of(model), **given.pop("quirks", {})}
     wire = str(quirks.pop("only_wire", provider.wires[0]))
     declared = {
-        "id": id_ if ":" not in id_ or id_.startswith(("http:", "https:")) else f"{provider.id}:{model}",
+        "id": f"{provider.id}:{model}",
         "layer": provider.layer,
         "provider": provider.id,
         "wire": wire,
@@ -76,64 +77,57 @@ def from_provider(id_: str, provider: Provider, model: str, **given: Any) -> Tar
         "model": model,
         "quirks": quirks,
     }
-    return parse(Target, {**declared, **given}, f"target {id_!r}")
+    return parse(Target, {**declared, **given}, where or f"target '{provider.id}:{model}'")
 
 
-def from_engine(id_: str, engine: str, model: str, providers: Mapping[str, Provider], **given: Any) -> Target:
+def from_engine(
+    engine: str, model: str, providers: Mapping[str, Provider], where: str | None = None, **given: Any
+) -> Target:
     """A model that an engine serves here; the software's quirks are those of its provider file, if it has one."""
-    known = {*ENGINES, *_plugins("bench.engines")}
-    if engine not in known:
-        raise ConfigError(f"target {id_!r}: engine {engine!r} is unknown{nearest(engine, known)}")
+    where = where or f"target '{engine}@{model}'"
+    check_name(engine, {*ENGINES, *_plugins("bench.engines")}, f"{where}: engine")
     like = providers.get(engine)
     quirks = {**(like.quirks_of(model) if like else {}), **given.pop("quirks", {})}
     declared = {
-        "id": id_,
+        "id": f"{engine}@{model}",
         "layer": ENGINES.get(engine, "self-hosted"),
         "engine": engine,
         "wire": "openai_chat",
         "model": model,
         "quirks": quirks,
     }
-    return parse(Target, {**declared, **given}, f"target {id_!r}")
+    return parse(Target, {**declared, **given}, where)
 
 
-def embedded(name: str, id_: str | None = None, **given: Any) -> Target:
+def embedded(name: str, where: str | None = None, **given: Any) -> Target:
     """One of the models that come with the package. Asked by plain prompts: they are no chat models."""
-    members = family()
+    where, members = where or f"target 'embedded:{name}'", family()
     if members and name not in members:
-        raise ConfigError(f"target 'embedded:{name}': there is no embedded model {name!r}{nearest(name, members)}")
+        raise ConfigError(f"{where}: there is no embedded model {name!r}{nearest(name, members)}")
     declared = {
-        "id": id_ or f"embedded:{name}",
+        "id": f"embedded:{name}",
         "layer": "reference",
         "engine": "embedded",
         "wire": "openai_completions",
         "model": name,
         "revision": members[name].sha256 if members else None,
     }
-    return parse(Target, {**declared, **given}, f"target 'embedded:{name}'")
+    return parse(Target, {**declared, **given}, where)
 
 
 def from_user(user: UserTarget, providers: Mapping[str, Provider], where: str) -> Target:
     """A block of targets.toml as a target; what the user wrote wins."""
     given = user.given()
-    for name in ("provider", "engine"):
-        given.pop(name, None)
-    given.update({name: value for name, value in (("wire", user.wire), ("layer", user.layer)) if value is not None})
-    if user.key is not None:
-        given["key_ref"] = user.key
     if user.wire is not None:
         check_name(user.wire, {*WIRES, *_plugins("bench.wires")}, f"{where}: wire")
     if user.engine == "embedded":
-        return embedded(user.model, user.id, **given)
+        return embedded(user.model, where, **given)
     if user.engine is not None:
-        return from_engine(user.id, user.engine, user.model, providers, **given)
+        return from_engine(user.engine, user.model, providers, where, **given)
     if user.provider is not None:
         check_name(user.provider, {n for p in providers.values() for n in (p.id, *p.aliases)}, f"{where}: provider")
-        return _renamed(
-            from_provider(user.id, provider_named(user.provider, providers, user.id), user.model, **given), user
-        )
-    declared = {"id": user.id, "layer": "self-hosted", "wire": "openai_chat", "model": user.model}
-    return parse(Target, {**declared, **given}, where)
+        return from_provider(provider_named(user.provider, providers, user.id), user.model, where, **given)
+    return parse(Target, {"layer": "self-hosted", "wire": "openai_chat", "model": user.model, **given}, where)
 
 
 def check_name(name: str, known: set[str], where: str) -> None:
@@ -168,17 +162,11 @@ def _from_url(spec: str, providers: Mapping[str, Provider]) -> Target:
         url = f"{url}/v1"
     for provider in providers.values():
         if provider.base_url == url and not is_loopback(url):
-            return from_provider(f"{provider.id}:{model}", provider, model)
+            return from_provider(provider, model)
     return Target(id=f"{url}#{model}", layer="self-hosted", wire="openai_chat", base_url=url, model=model)
 
 
-def _renamed(target: Target, user: UserTarget) -> Target:
-    return target.model_copy(update={"id": user.id})
-
-
 def _key_of(provider: Provider) -> str | None:
-    import os
-
     if provider.key_env is None or (provider.key_optional and not os.environ.get(provider.key_env)):
         return None
     return f"env:{provider.key_env}"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
@@ -58,7 +57,7 @@ class Suite(Noun):
             raise ValueError(f"task {twice!r} is listed twice; remove one")
         return self
 
-    @cached_property
+    @property
     def hash(self) -> str:
         """sha256 over everything that can change a score: order, weights, caps and item hashes, not where files lie."""
         tasks = [task.model_dump(exclude={"items"}) for task in self.tasks]

@@ -189,8 +189,11 @@ class UserTarget(Noun):
         return self
 
     def given(self) -> dict[str, Any]:
-        """The keys the user wrote that a Target has too."""
-        return {name: getattr(self, name) for name in self.model_fields_set - {"key", "model", "id", "wire", "layer"}}
+        """What the user wrote, under a Target's names, less what says where the model is."""
+        told = {name: getattr(self, name) for name in self.model_fields_set - {"model", "provider", "engine"}}
+        if "key" in told:
+            told["key_ref"] = told.pop("key")
+        return told
 
 
 def _in_the_clear(url: str) -> bool:
