@@ -130,7 +130,7 @@ def load(
 
     Built in memory from rows of strings: lm-eval's JSON loader turns dates into datetimes and bakes paths.
     """
-    from datasets import Dataset  # type: ignore[import-untyped]
+    from datasets import Dataset
 
     path = items_file(task, items)
     wanted = (sha256_of or {}).get(task)
