@@ -566,7 +566,13 @@ def test_an_unknown_suite_is_one_line(name: str, part: str) -> None:
 # -------------------------------------------------------------------------------------------------------- embedded
 
 MEMBER = SimpleNamespace(
-    name="nano", parameters=300_000, tokens_seen=10**8, trained="2026-11-22", checkpoint_of=None, sha256="ab" * 32
+    name="nano",
+    parameters=300_000,
+    context=96,
+    tokens_seen=10**8,
+    trained=dt.date(2026, 11, 22),
+    checkpoint_of=None,
+    sha256="ab" * 32,
 )
 
 
@@ -579,6 +585,6 @@ def test_embedded_models_are_reference_models_and_open_to_the_bottom(monkeypatch
 
 def test_an_unknown_embedded_model_names_the_nearest(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(resolve, "family", lambda: {"nano": MEMBER})
-    with pytest.raises(ConfigError, match="did you mean 'nano'"):
+    with pytest.raises(ConfigError, match="'nanno'; did you mean 'nano'"):
         catalog.target("embedded:nanno")
     assert catalog.target("embedded:nano").revision == MEMBER.sha256

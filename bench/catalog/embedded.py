@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
-from typing import Any, Protocol, cast
+from typing import Protocol
 
 from bench.catalog.nouns import Model, Openness
 
@@ -20,9 +20,11 @@ class Member(Protocol):
     @property
     def parameters(self) -> int: ...
     @property
+    def context(self) -> int: ...
+    @property
     def tokens_seen(self) -> int: ...
     @property
-    def trained(self) -> str: ...
+    def trained(self) -> dt.date: ...
     @property
     def checkpoint_of(self) -> str | None: ...
     @property
@@ -34,10 +36,8 @@ def family() -> Mapping[str, Member]:
     """Embedded models by name; empty where the engine is not installed."""
     if find_spec("bench.engines.embedded") is None:
         return {}
-    declared = getattr(import_module("bench.engines.embedded"), "family", None)
-    members: Any = declared() if declared else ()
-    listed = members.values() if isinstance(members, Mapping) else members
-    return {member.name: cast(Member, member) for member in listed}
+    members: Iterable[Member] = import_module("bench.engines.embedded").family()
+    return {member.name: member for member in members}
 
 
 def models() -> dict[str, Model]:
@@ -46,14 +46,14 @@ def models() -> dict[str, Model]:
 
 
 def _model(member: Member) -> Model:
-    trained = dt.date.fromisoformat(str(member.trained)[:10])
     return Model(
         id=f"embedded-{member.name}",
         name=f"embedded {member.name}",
         vendor="gapbench",
-        released=trained,
+        released=member.trained,
         access="fully open",
         parameters_total=member.parameters,
+        context_tokens=member.context,
         licence="Apache-2.0",
         openness=Openness(weights="open", training_code="open", training_data="open"),
         served_as=(f"embedded:{member.name}",),
@@ -62,5 +62,5 @@ def _model(member: Member) -> Model:
         checkpoint_of=member.checkpoint_of,
         sha256=member.sha256,
         source="trained by bench/engines/embedded/train.py",
-        date=trained,
+        date=member.trained,
     )
