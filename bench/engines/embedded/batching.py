@@ -18,9 +18,9 @@ from bench.engines.embedded.alphabet import BOS, EOS, UNK
 from bench.engines.embedded.forward import Array, Cache, Decoder, Rows, log_softmax
 
 SEATS = 16
-"""Rows of a decoding step: always this many, filled or not, so that a step has one shape."""
+"""Most requests in a decoding step."""
 CHUNK = 32
-"""Rows of a prefill chunk."""
+"""Most prompt tokens of one request in a tick."""
 PREFILLS = 4
 MOST_AT_ONCE = 64
 """Requests with a cache; more wait their turn outside."""
@@ -96,7 +96,7 @@ class Batcher:
         """The next chunk of one prompt; chunks start at multiples of CHUNK, whoever else is there."""
         cache = _cache(job)
         part = list(islice(job.prompt, cache.length, cache.length + CHUNK))
-        logits = self.model.forward([Rows(part, cache)], CHUNK)[: len(part)]
+        logits = self.model.forward([Rows(part, cache)])
         if job.echoed:
             job.echoed(log_softmax(logits))
         if cache.length < len(job.prompt):
@@ -107,8 +107,8 @@ class Batcher:
     def _decode(self, jobs: list[Job]) -> None:
         if not jobs:
             return
-        logits = self.model.forward([Rows([job.last], _cache(job)) for job in jobs], SEATS)
-        for job, row in zip(jobs, logits, strict=False):
+        logits = self.model.forward([Rows([job.last], _cache(job)) for job in jobs])
+        for job, row in zip(jobs, logits, strict=True):
             self._choose(job, row)
 
     def _choose(self, job: Job, logits: Array) -> None:
