@@ -92,7 +92,7 @@ def plan(
     from bench import quality
     from bench.catalog import load
 
-    questions = quality.questions(suite, target, catalog=load(), limit=limit, repeats=repeats, seed=0, items="frozen")
+    questions = quality.questions(suite, target, catalog=load(), limit=limit, repeats=repeats, to_be_asked=False)
     rows = [planning.plan(question, results) for question in questions]
     _rows(rows, planning.COLUMNS, as_json, note=planning.NOTE)
 
@@ -158,10 +158,11 @@ def list_tasks(
     """The suites and their tasks; with a name, what it asks."""
     from bench import listing
 
-    if name is None:
-        _rows(listing.tasks(), listing.TASK_COLUMNS, as_json)
-    else:
-        _rows(listing.items(name), listing.ITEM_COLUMNS, as_json)
+    if name is None or as_json:
+        _rows(listing.tasks() if name is None else listing.items(name), listing.TASK_COLUMNS, as_json)
+        return
+    for item in listing.items(name):
+        print(f"── level {item['level']}: {item['id']}, expected {item['target']!r}\n{item['prompt']}\n")
 
 
 @app.command("models")

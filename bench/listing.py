@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from bench.catalog import Catalog, Suite
+from bench.catalog import Catalog, Provider, Suite
 from bench.catalog import suite as find_suite
+from bench.catalog.address import is_loopback
 from bench.catalog.files import tasks_dir
 from bench.errors import ConfigError, nearest
 
@@ -30,17 +31,8 @@ def targets(catalog: Catalog) -> list[Row]:
         }
         for model in embedded_names()
     ]
-    rows += [_row(t.id, t.layer, t.wire, _needs(t.key_ref, optional=False)) for t in catalog.targets.values()]
-    for provider in catalog.providers.values():
-        key_ref = f"env:{provider.key_env}" if provider.key_env else None
-        rows.append(
-            _row(
-                f"{provider.id}:MODEL",
-                provider.layer,
-                provider.wires[0],
-                _needs(key_ref, optional=provider.key_optional),
-            )
-        )
+    rows += [_row(t.id, t.layer, t.wire, _needs(t.key_ref)) for t in catalog.targets.values()]
+    rows += [_row(f"{p.id}:MODEL", p.layer, p.wires[0], _provider_needs(p)) for p in catalog.providers.values()]
     rows.append(_row("http://HOST:PORT/v1#MODEL", "self-hosted", "openai_chat", "a server there"))
     return rows
 
@@ -53,17 +45,31 @@ def embedded_names() -> list[str]:
 
 
 def _row(name: str, layer: str, wire: str, needs: str) -> Row:
-    return {"target": name, "layer": layer, "wire": wire, "needs": needs, "ready": not needs.startswith("set ")}
+    return {
+        "target": name,
+        "layer": layer,
+        "wire": wire,
+        "needs": needs,
+        "ready": not needs.startswith(("set ", "wire ")),
+    }
 
 
-def _needs(key_ref: str | None, *, optional: bool) -> str:
+def _provider_needs(provider: Provider) -> str:
+    from bench.wires import names
+
+    if provider.wires[0] not in names():
+        return f"wire {provider.wires[0]}: not here yet"
+    if is_loopback(provider.base_url):
+        return "a server there"
+    return _needs(f"env:{provider.key_env}" if provider.key_env else None)
+
+
+def _needs(key_ref: str | None) -> str:
     """What is still missing, by name; whether a key is there is looked up, its text never."""
     scheme, _, name = (key_ref or "").partition(":")
     if scheme != "env":
         return "nothing"
-    if os.environ.get(name):
-        return f"{name} (is set)"
-    return "a server there" if optional else f"set {name}"
+    return f"{name} (is set)" if os.environ.get(name) else f"set {name}"
 
 
 def tasks() -> list[Row]:

@@ -205,8 +205,14 @@ def plain_table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, rig
         numeric = any(isinstance(row[i], (int, float)) for row in rows) or (right_from is not None and i >= right_from)
         table.add_column(name, justify="right" if numeric else "left", overflow="fold")
     for row in rows:
-        table.add_row(*("–" if cell is None else str(cell) for cell in row))
+        table.add_row(*(_cell(cell) for cell in row))
     return table
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "–" if value is None else str(value)
 
 
 def console() -> Console:
