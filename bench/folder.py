@@ -128,15 +128,15 @@ def read_requests(path: Path) -> tuple[Any, int]:
 
     Between sealing and removing the journal both files hold the same rows: each counts once.
     """
-    import pyarrow as pa  # type: ignore[import-untyped]
-    import pyarrow.parquet as pq  # type: ignore[import-untyped]
+    import pyarrow as pa
+    import pyarrow.parquet as pq
 
     sealed, open_ = path / "requests.parquet", path / "requests.jsonl"
     parts: list[Any] = []
     known: frozenset[str] = frozenset()
     if sealed.exists():
         try:
-            parts.append(pq.read_table(sealed))
+            parts.append(pq.read_table(sealed, page_checksum_verification=True))
         except (pa.ArrowException, OSError) as error:
             reason = str(error).splitlines()[0]
             raise RunError(f"{sealed}: damaged ({reason}); restore the file from a copy") from error
@@ -164,12 +164,13 @@ def read_score_rows(path: Path) -> list[dict[str, Any]]:
 
 
 def read_price_rows(path: Path) -> list[dict[str, Any]]:
-    """The rows of `prices.json`: the list under `prices`, or the object itself."""
+    """The rows of `prices.json`: the list under `prices`, or the object itself. `id` is another name of `price_id`."""
     found = journal.read_json(path / "prices.json") or {}
-    rows = found.get("prices", [found] if "price_id" in found else []) if isinstance(found, dict) else found
-    if not isinstance(rows, list) or not all(isinstance(row, dict) and row.get("price_id") for row in rows):
+    single = isinstance(found, dict) and {"price_id", "id"} & found.keys()
+    rows = [found] if single else found.get("prices", []) if isinstance(found, dict) else found
+    if not isinstance(rows, list) or not all(isinstance(r, dict) and (r.get("price_id") or r.get("id")) for r in rows):
         raise RunError(f"{path / 'prices.json'}: a price without price_id")
-    return rows
+    return [{"price_id": row.get("id"), **row} for row in rows]
 
 
 MEASUREMENT_FIELDS = tuple(f.name for f in fields(Measurement))
@@ -177,9 +178,8 @@ MEASUREMENT_FIELDS = tuple(f.name for f in fields(Measurement))
 
 def measurements(table: Any) -> Iterator[Measurement]:
     """The rows of a requests table as nouns again."""
-    for batch in table.select([n for n in table.column_names if n in MEASUREMENT_FIELDS]).to_batches(
-        max_chunksize=10_000
-    ):
+    known = table.select([name for name in table.column_names if name in MEASUREMENT_FIELDS])
+    for batch in known.to_batches(max_chunksize=10_000):
         for row in batch.to_pylist():
             row["chunk_offsets_ns"] = tuple(row["chunk_offsets_ns"] or ())
             if row["logprobs"] is not None:

@@ -236,13 +236,13 @@ def _write_header(path: Path, header: Header) -> None:
 
 def _seal(path: Path) -> None:
     """requests.jsonl (and what an earlier sealing made) -> requests.parquet; the journal goes once rows are counted."""
-    import pyarrow.parquet as pq  # type: ignore[import-untyped]
+    import pyarrow.parquet as pq
 
     table, _ = read_requests(path)
     sealed, draft = path / "requests.parquet", path / "requests.parquet.tmp"
     with writing(sealed):
         try:
-            pq.write_table(table, draft, compression="zstd")
+            pq.write_table(table, draft, compression="zstd", write_page_checksum=True)
             journal.sync_file(draft)
             n_rows = pq.read_metadata(draft).num_rows
             if n_rows != table.num_rows:

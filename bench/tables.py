@@ -17,7 +17,7 @@ TEXT_COLUMNS = ("prompt", "answer", "reasoning", "chunk_offsets_ns", "logprobs")
 @cache
 def schema_of(noun: type) -> Any:
     """The Arrow schema of a dataclass of `bench.records`."""
-    import pyarrow as pa  # type: ignore[import-untyped]
+    import pyarrow as pa
 
     hints = get_type_hints(noun)
     return pa.schema([(field.name, _arrow_type(hints[field.name])) for field in fields(noun)])

@@ -1,0 +1,378 @@
+"""Run folders -> bench.duckdb, incrementally and atomically; and the questions asked of it.
+
+The file is a pure function of the run folders and may be deleted at any time. A build works on a copy and renames it
+over the old file, so a reader keeps what it has open and sees the new one when it opens the file again.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import asdict, dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+
+from bench import facts
+from bench.errors import ConfigError, RunError, nearest
+from bench.folder import folders, read_requests
+from bench.lock import Lock
+
+if TYPE_CHECKING:
+    import pandas
+
+NAME = "bench.duckdb"
+LAYOUT = 1
+"""Raised when tables.sql or what is read from a folder changes: an older file is then rebuilt."""
+STORAGE_VERSION = "v1.4.0"
+"""So that tools with an older DuckDB open the file."""
+VIEWS = ("answer", "latency", "cost")
+FLUSH_BYTES = 256 << 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class Built:
+    """What a build did."""
+
+    path: str
+    runs: int
+    """Run folders that are in the file now."""
+    added: int
+    changed: int
+    removed: int
+    requests: int
+    rebuilt: bool
+    problems: list[str]
+    """One line each; what can't be read is left out, and everything else is in."""
+    elapsed_s: float
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    def line(self) -> str:
+        counts = {"new": self.added, "changed": self.changed, "gone": self.removed}
+        what = ", ".join(f"{n} {name}" for name, n in counts.items() if n) or "nothing new"
+        return f"{self.path}: {self.runs} runs ({what}), {self.requests:,} requests, {self.elapsed_s:.1f} s"
+
+
+# ----------------------------------------------------------------------------------------------------------- building
+
+
+def build(results: Path, *, fresh: bool = False) -> Built:
+    """Bring bench.duckdb up to date with the run folders; only new and changed folders are read.
+
+    Two builds at once wait for each other. A damaged file is rebuilt and said so; a damaged folder is left out and
+    said so. `fresh` reads everything again.
+    """
+    results = Path(results)
+    if not results.is_dir():
+        raise ConfigError(f"no results folder {str(results)!r}: `bench run` makes one, or name another with --results")
+    with Lock(results / f"{NAME}.lock", what=str(results / NAME), wait=True):
+        for left in results.glob(f"{NAME}.*.tmp*"):  # of a builder that died: nobody else is building now
+            left.unlink(missing_ok=True)
+        try:
+            return _build(results, fresh=fresh, notes=[])
+        except duckdb.Error as error:
+            note = f"{results / NAME} was damaged ({_line(error)}) and has been rebuilt from the run folders"
+        try:
+            return _build(results, fresh=True, notes=[note])
+        except duckdb.Error as error:
+            raise RunError(f"cannot build {results / NAME}: {_line(error)}") from error
+
+
+def _build(results: Path, *, fresh: bool, notes: list[str]) -> Built:
+    started = time.monotonic()
+    index, draft = results / NAME, results / f"{NAME}.{os.getpid()}.tmp"
+    foreign = index.with_name(f"{NAME}.wal")  # somebody wrote into the file: its content isn't ours any more
+    try:
+        again = index.exists() and not fresh and not foreign.exists()
+        if again:
+            shutil.copyfile(index, draft)
+        with _Draft(draft, new=not again) as store:
+            if again and not store.is_current():
+                notes.append(f"{index} had an older layout and has been rebuilt")
+                return _build(results, fresh=True, notes=notes)
+            added, changed, removed = store.update(folders(results))
+            figures = store.figures()
+        if added or changed or removed or not again:
+            foreign.unlink(missing_ok=True)
+            _publish(draft, index)
+    except OSError as error:
+        raise RunError(f"cannot write {index}: {error.strerror or error}; the run folders are whole") from error
+    finally:
+        draft.unlink(missing_ok=True)
+    return Built(
+        path=str(index),
+        added=added,
+        changed=changed,
+        removed=removed,
+        rebuilt=not again,
+        problems=notes + figures.pop("problems"),
+        elapsed_s=time.monotonic() - started,
+        **figures,
+    )
+
+
+def _publish(draft: Path, index: Path) -> None:
+    fd = os.open(draft, os.O_RDONLY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+    draft.replace(index)
+
+
+class _Draft:
+    """The copy that a build works on; nobody else sees it."""
+
+    def __init__(self, path: Path, *, new: bool) -> None:
+        self._con = duckdb.connect()
+        try:
+            version = f" (storage_version '{STORAGE_VERSION}')" if new else ""
+            self._con.execute(f"attach {_quoted(path)} as bench{version}")
+            self._con.execute("use bench")
+            if new:
+                self._create()
+        except BaseException:
+            self._con.close()
+            raise
+        self._waiting: dict[str, list[Any]] = {}
+        self._waiting_bytes = 0
+        self._seen: list[tuple[str, str, str | None]] = []
+
+    def __enter__(self) -> _Draft:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        with closing(self._con):
+            if kind is None:
+                self._con.execute("use memory")
+                self._con.execute("checkpoint bench")
+                self._con.execute("detach bench")
+
+    def _create(self) -> None:
+        self._con.execute(_sql("tables"))
+        for view in VIEWS:
+            self._con.execute(f"create view {view} as {_sql(view)}")
+        self._con.execute("create schema build")
+        self._con.execute("create table build.folder (name varchar, stamp varchar, problem varchar)")
+        self._con.execute(f"create table build.about as select {LAYOUT} as layout")
+
+    def is_current(self) -> bool:
+        try:
+            return self._rows("select layout from build.about") == [(LAYOUT,)]
+        except duckdb.CatalogException:
+            return False
+
+    def update(self, paths: Sequence[Path]) -> tuple[int, int, int]:
+        """Folders added, changed and removed."""
+        known = dict(self._rows("select name, stamp from build.folder"))
+        stamps = {path.name: facts.stamp(path) for path in paths}
+        stale = [path for path in paths if known.get(path.name) != stamps[path.name]]
+        gone = [name for name in known if name not in stamps]
+        changed = [path.name for path in stale if path.name in known]
+        self._forget([*gone, *changed])
+        for path in stale:
+            self._add(path, stamps[path.name])
+        self._flush()
+        if stale or gone:
+            self._derive()
+        return len(stale) - len(changed), len(changed), len(gone)
+
+    def figures(self) -> dict[str, Any]:
+        problems = [
+            row[0] for row in self._rows("select problem from build.folder where problem is not null order by name")
+        ]
+        runs, requests = self._rows("select (select count(*) from run), (select count(*) from request)")[0]
+        return {"runs": runs, "requests": requests, "problems": problems}
+
+    def _forget(self, names: Sequence[str]) -> None:
+        if not names:
+            return
+        for table in facts.TABLES:
+            self._con.execute(f"delete from {table} where list_contains($names, run_id)", {"names": list(names)})
+        self._con.execute("delete from build.folder where list_contains($names, name)", {"names": list(names)})
+
+    def _add(self, path: Path, stamp: str) -> None:
+        problem = None
+        try:
+            found = facts.of(path)
+            if found.sealed is not None:
+                self._read_sealed(path, found.sealed)
+        except RunError as error:
+            problem = f"left out: {error}"
+        else:
+            for name, rows in found.rows.items():
+                self._waiting.setdefault(name, []).append(rows)
+                self._waiting_bytes += rows.nbytes
+        self._seen.append((path.name, stamp, problem))
+        if self._waiting_bytes > FLUSH_BYTES:
+            self._flush()
+
+    def _read_sealed(self, path: Path, sealed: Path) -> None:
+        """Many rows go from Parquet straight in, on all cores: all of them or none."""
+        source = f"read_parquet({_quoted(sealed)}, file_row_number => true)"
+        own = f"select * replace ({_quoted(path.name)} as run_id), file_row_number as position from {source}"
+        self._con.execute("begin")
+        try:
+            for name in ("request", "request_text"):
+                self._insert(name, f"({own})")
+        except duckdb.Error:
+            self._con.execute("rollback")
+            read_requests(path)  # a RunError that names the file, if that is what is wrong
+            raise
+        self._con.execute("commit")
+
+    def _flush(self) -> None:
+        import pyarrow as pa
+
+        for name, parts in self._waiting.items():
+            self._con.register("arrived", pa.concat_tables(parts, promote_options="default"))
+            self._insert(name, "arrived")
+            self._con.unregister("arrived")
+        if self._seen:
+            columns = dict(zip(("name", "stamp", "problem"), map(list, zip(*self._seen, strict=True)), strict=True))
+            columns = {name: pa.array(values, pa.string()) for name, values in columns.items()}
+            self._con.register("arrived", pa.table(columns))
+            self._con.execute("insert into build.folder select name, stamp, problem from arrived")
+            self._con.unregister("arrived")
+        self._waiting, self._waiting_bytes, self._seen = {}, 0, []
+
+    def _insert(self, name: str, source: str) -> None:
+        """By column name; what doesn't fit a column's type is unknown, what has no column stays in the folder."""
+        arrived = {column for (column,) in self._rows(f"select column_name from (describe from {source})")}
+        columns = self._rows(f"select column_name, column_type from (describe {name})")
+        taken = [(column, kind) for column, kind in columns if column in arrived]
+        names = ", ".join(f'"{column}"' for column, _ in taken)
+        values = ", ".join(f'try_cast("{column}" as {kind})' for column, kind in taken)
+        self._con.execute(f"insert into {name} ({names}) select {values} from {source}")
+
+    def _derive(self) -> None:
+        """The tables about things that many runs share, from all runs: the newest run's word counts."""
+        newest = self._rows(
+            "select target_id, arg_max(target, run_id), arg_max(fingerprint, run_id) from run group by all order by all"
+        )
+        for name, rows in facts.shared(newest).items():
+            self._con.execute(f"delete from {name}")
+            if rows.num_rows:
+                self._waiting[name] = [rows]
+        self._flush()
+        self._con.execute("delete from suite")
+        self._con.execute("insert into suite select distinct suite, suite_version, suite_hash from run order by all")
+
+    def _rows(self, text: str) -> list[Any]:
+        return self._con.execute(text).fetchall()
+
+
+# ----------------------------------------------------------------------------------------------------------- checking
+
+
+def check(results: Path) -> list[str]:
+    """What is wrong with the store, one line each: damaged folders, loose ends, an index that says something else."""
+    results = Path(results)
+    index, draft = results / NAME, results / f"{NAME}.{os.getpid()}.check.tmp"
+    if not index.exists():
+        return [f"{index} is missing: `bench db build` makes it"]
+    try:
+        with _Draft(draft, new=True) as store:
+            store.update(folders(results))
+            problems: list[str] = store.figures()["problems"]
+        with closing(duckdb.connect()) as con:
+            con.execute(f"attach {_quoted(draft)} as rebuilt (read_only)")
+            con.execute("use rebuilt")
+            problems += _loose_ends(con)
+            con.execute(f"attach {_quoted(index)} as present (read_only)")
+            problems += [d for d in _differences(con) if d]
+    except duckdb.Error as error:
+        return [f"{index} can't be read ({_line(error)}): `bench db build --fresh` rebuilds it"]
+    finally:
+        draft.unlink(missing_ok=True)
+    return problems
+
+
+def _loose_ends(con: duckdb.DuckDBPyConnection) -> list[str]:
+    twice = con.execute(_sql("requests_twice")).fetchall()
+    loose = con.execute(_sql("samples_without_request")).fetchall()
+    return [f"request {request} stands {n} times, in {', '.join(runs)}" for request, n, runs in twice] + [
+        f"run {run}: {n} samples of task {task} name a request that isn't there" for run, task, n in loose
+    ]
+
+
+def _differences(con: duckdb.DuckDBPyConnection) -> Iterator[str]:
+    for table in (*facts.TABLES, *facts.SHARED):
+        try:
+            more, less = (
+                con.execute(f"select count(*) from (from {a}.{table} except all from {b}.{table})").fetchall()[0][0]
+                for a, b in (("present", "rebuilt"), ("rebuilt", "present"))
+            )
+        except (duckdb.CatalogException, duckdb.BinderException):
+            yield f"table {table} has another shape than the run folders give it: `bench db build --fresh` rebuilds it"
+            continue
+        if more or less:
+            yield f"table {table}: {more} rows that no run folder gives, {less} missing; `bench db build` mends it"
+
+
+# ------------------------------------------------------------------------------------------------------------- asking
+
+
+def connect(results: Path) -> duckdb.DuckDBPyConnection:
+    """A read-only connection to the store as it is now; built first if it isn't there. Close it when done.
+
+    Through an attached file, because DuckDB hands a second `connect` to the same path the first one's old file.
+    """
+    index = Path(results) / NAME
+    if not index.exists():
+        build(Path(results))
+    con = duckdb.connect()
+    try:
+        con.execute(f"attach {_quoted(index)} as bench (read_only)")
+        con.execute("use bench")
+    except duckdb.Error as error:
+        con.close()
+        raise RunError(f"cannot open {index}: {_line(error)}; `bench db build --fresh` rebuilds it") from error
+    return con
+
+
+def query(results: Path, name: str, **params: Any) -> pandas.DataFrame:
+    """The answer to `bench/sql/<name>.sql`, its `$parameters` bound."""
+    text = _sql(name)
+    with closing(connect(results)) as con, _asking(name):
+        return con.execute(text, params or None).df()
+
+
+def sql(results: Path, text: str) -> tuple[list[str], list[tuple[Any, ...]]]:
+    """Ad hoc and read-only: column names and rows."""
+    with closing(connect(results)) as con, _asking(text):
+        cursor = con.execute(text)
+        columns = [column[0] for column in cursor.description or ()]
+        return columns, cursor.fetchall() if columns else []
+
+
+@contextmanager
+def _asking(text: str) -> Iterator[None]:
+    try:
+        yield
+    except duckdb.Error as error:
+        raise ConfigError(f"{_line(error)} (in: {' '.join(text.split())[:200]})") from error
+
+
+def _sql(name: str) -> str:
+    folder = files("bench") / "sql"
+    file = folder / f"{name}.sql"
+    if not file.is_file():
+        known = [entry.name.removesuffix(".sql") for entry in folder.iterdir()]
+        raise ConfigError(f"no question named {name!r} in bench/sql{nearest(name, known)}")
+    return file.read_text(encoding="utf-8")
+
+
+def _quoted(path: Path | str) -> str:
+    return "'" + str(path).replace("'", "''") + "'"
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())[:300]

@@ -1,0 +1,93 @@
+-- The tables of bench.duckdb. Stamps are nanoseconds of the run's own monotonic clock; wall times are UTC.
+-- NULL = unknown, never 0. Everything here is rebuilt from the run folders: nothing is kept only here.
+
+-- one row per run folder
+create table run (
+    run_id varchar, kind varchar, suite varchar, suite_version varchar, suite_hash varchar,
+    target_id varchar, fingerprint varchar, question_hash varchar,
+    seed bigint, repeats bigint, item_limit bigint, items varchar,
+    status varchar, started_at timestamp, finished_at timestamp, git_sha varchar,
+    machine varchar, versions varchar, target varchar,  -- JSON, as in run.json
+    torn_lines bigint
+);
+
+-- one row per target: its newest revision (run.fingerprint tells revisions apart)
+create table target (
+    target_id varchar, layer varchar, engine varchar, provider varchar, model varchar, wire varchar, base_url varchar,
+    revision varchar, quantisation varchar, fingerprint varchar,
+    options varchar, engine_args varchar  -- JSON
+);
+
+-- one row per model name sent to a server; facts are NULL where the run's target carries none
+create table model (
+    model varchar, name varchar, vendor varchar, released date, access varchar,
+    parameters_total bigint, parameters_active bigint, licence varchar
+);
+
+-- one row per suite version that was run
+create table suite (suite varchar, suite_version varchar, suite_hash varchar);
+
+-- one row per attempt; `position` is its place in the run's journal
+create table request (
+    request_id varchar, run_id varchar, target_id varchar, request_key varchar, attempt bigint, kind varchar,
+    task varchar, doc_id bigint, repeat bigint, status varchar, http_status bigint, error varchar,
+    sched_ns bigint, sent_ns bigint, headers_ns bigint, first_event_ns bigint, first_token_ns bigint,
+    first_answer_ns bigint, last_token_ns bigint, end_ns bigint, started_at timestamp,
+    connection_reused boolean, inflight bigint,
+    in_tokens bigint, in_cached_tokens bigint, in_cache_write_tokens bigint, out_tokens bigint, reasoning_tokens bigint,
+    tokens_source varchar, chunks bigint, finish_reason varchar, response_id varchar, response_model varchar,
+    system_fingerprint varchar, routed_provider varchar, provider_usd varchar, replayed boolean,
+    stamp_source varchar, read_lag_max_ns bigint, merged_reads bigint, retry_after_s double, retryable boolean,
+    position bigint
+);
+
+-- the large half of `request`, one row per attempt
+create table request_text (
+    request_id varchar, run_id varchar, prompt varchar, answer varchar, reasoning varchar,
+    chunk_offsets_ns bigint[], logprobs struct(token varchar, logprob double)[]
+);
+
+-- one row per item, repeat and metric; value in [0, 1]
+create table sample (
+    run_id varchar, target_id varchar, task varchar, doc_id bigint, item_id varchar, repeat bigint, metric varchar,
+    state varchar, value double, answer varchar, expected varchar, request_id varchar, cluster varchar, reason varchar
+);
+
+-- one row per task (or `macro`) and metric
+create table score (
+    run_id varchar, target_id varchar, task varchar, metric varchar, value double, stderr double,
+    ci_low double, ci_high double, n bigint, n_unscored bigint, low_bound double, high_bound double, method varchar
+);
+
+-- one row per step of a load run
+create table load_step (
+    run_id varchar, target_id varchar, step bigint, arrivals varchar, valid boolean, reasons varchar,
+    window_start_ns bigint, window_end_ns bigint, n_good bigint, n_bad bigint, n_left_out bigint,
+    system_out_tps double, system_in_tps double, wasted_tps double, goodput_rps double,
+    slo_attainment double, slo_low double, slo_high double, client_lag_p99_ms double, client_busy double
+);
+
+-- one row per reading of one GPU
+create table telemetry (
+    run_id varchar, target_id varchar, read_ns bigint, gpu_index bigint, power_w double, energy_j double,
+    busy double, memory_used_gib double, temperature_c double, sm_clock_mhz double, memory_clock_mhz double
+);
+
+-- the prices a run was measured under; US dollars per million tokens. A tier holds from that many input tokens on
+create table price (
+    run_id varchar, target_id varchar, price_id varchar,
+    usd_per_mtok_in decimal(16, 8), usd_per_mtok_cached decimal(16, 8), usd_per_mtok_cache_write decimal(16, 8),
+    usd_per_mtok_out decimal(16, 8), valid_from date, source varchar, observed date, from_in_tokens bigint
+);
+
+-- one row per figure somebody else published
+create table published_score (
+    run_id varchar, model varchar, benchmark varchar, benchmark_version varchar, score double, scale varchar,
+    n_items bigint, stderr double, effort varchar, shots bigint, scaffold varchar, host varchar, quantisation varchar,
+    evaluated_on date, source varchar, licence varchar, provenance varchar
+);
+
+-- one row per grade of access a model had for a time
+create table access (
+    run_id varchar, model varchar, grade varchar, valid_from date, valid_to date, source varchar
+);
