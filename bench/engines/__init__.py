@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Engine", "Launch", "engine", "names", "serve"]
 
+_LEASH = (str(Path(__file__).with_name("leash.py")),)
 _PORT_TRIES = 3
 _TAIL_LINES = 15
 
@@ -115,10 +116,9 @@ def _started(target: Target, log: Path, deadline_s: float) -> tuple[subprocess.P
 
 def _spawn(launch: Launch, log: Path) -> subprocess.Popen[bytes]:
     log.parent.mkdir(parents=True, exist_ok=True)
-    leash = str(Path(__file__).with_name("leash.py"))
     with log.open("ab") as file:
         return subprocess.Popen(
-            [sys.executable, "-I", "-S", leash, *launch.argv],
+            [sys.executable, "-I", "-S", *_LEASH, *launch.argv],
             stdin=subprocess.PIPE,
             stdout=file,
             stderr=subprocess.STDOUT,
@@ -146,9 +146,11 @@ class _NotReady(Exception):
 def _wait_ready(process: subprocess.Popen[bytes], endpoint: Endpoint, deadline_s: float) -> None:
     """Until the engine has answered. In a thread of its own: the caller may be inside an event loop (Jupyter)."""
     pool = ThreadPoolExecutor(1, "bench-engine")
-    asked = pool.submit(lambda: asyncio.run(_ask(process, endpoint, deadline_s)))
-    pool.shutdown(wait=False)
-    if problem := asked.result():
+    try:
+        problem = pool.submit(lambda: asyncio.run(_ask(process, endpoint, deadline_s))).result()
+    finally:
+        pool.shutdown(wait=False)  # an interrupted caller must not leave a thread that waits for work
+    if problem:
         raise _NotReady(problem)
 
 
