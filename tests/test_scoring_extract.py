@@ -25,7 +25,7 @@ TABLE = [
     ("int", {}, "### Answer\n42", None, "42"),
     ("int", {}, "Answer: 42\n\nLet me know if you need more.", None, "42"),
     ("int", {}, "Answer: 42 apples", None, "42"),
-    ("int", {}, "Answer: −42", None, "-42"),  # noqa: RUF001 a real minus sign
+    ("int", {}, "Answer: −42", None, "-42"),  # a real minus sign
     ("int", {}, "Answer: 40\nWait.\nAnswer: 42", "42", "42"),
     ("int", {}, "Answer: 6*7 = 42", None, "42"),
     ("int", {}, "Answer: 42 or 43", None, None),
@@ -50,12 +50,12 @@ TABLE = [
     ("int", {}, "Answer: 4²", None, None),
     ("int", {}, "Answer: not 42", None, None),
     ("int", {}, "Answer: at least 42", None, None),
-    ("int", {}, "Answer: 40–44", None, None),  # noqa: RUF001 a range with an en dash
+    ("int", {}, "Answer: 40–44", None, None),  # a range with an en dash
     ("int", {}, "Answer: Mira 12, Talo 30", None, None),
     ("int", {}, "Answer: Mira has 42 coins.", None, "42"),
     ("int", {}, "Answer: forty-two", None, None),
     ("int", {}, "Answer:42", None, "42"),
-    ("int", {}, "Answer：42", None, "42"),  # noqa: RUF001 a full-width colon
+    ("int", {}, "Answer：42", None, "42"),  # a full-width colon
     ("int", {}, "answer = 42", None, "42"),
     ("int", {}, "- **Final Answer:** 42", None, "42"),
     ("int", {}, "> The answer is **42**.", None, "42"),
@@ -210,7 +210,7 @@ def test_the_last_balanced_box_wins():
 
 
 def test_minus_signs_become_one():
-    assert plain("−1 ‐2 –3") == "-1 -2 -3"  # noqa: RUF001
+    assert plain("−1 ‐2 –3") == "-1 -2 -3"
 
 
 _PIECES = [
