@@ -61,8 +61,10 @@ class Client:
         own = transport or stock_transport(endpoint) or Transport(max_connections=max_connections)
         self._http = httpx.AsyncClient(transport=own, trust_env=False)
         self._stamping = isinstance(own, Transport)
-        # Guards the processor, not data: one answer is folded at a time, however many end together.
-        self._folding = asyncio.Lock()
+        self._urls: dict[str, httpx.URL] = {}
+        # Guards the processor, not data: between two reads of the sockets one request is built or one slice of an
+        # answer is parsed, however many begin or end together.
+        self._turn = asyncio.Lock()
 
     async def __aenter__(self) -> Self:
         await self._http.__aenter__()
@@ -130,6 +132,9 @@ class Client:
 
     async def _converse(self, attempt: Attempt, outgoing: Outgoing) -> None:
         """Sends, and folds what comes until it is over or a deadline has passed."""
+        async with self._turn:
+            # Others' reads come first: a burst of requests is handed out one per round of the loop.
+            await asyncio.sleep(0)
         content = json.dumps(outgoing.body, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
         headers = {"x-request-id": attempt.request.request_id, **outgoing.headers}
         request = self._request("POST", outgoing.path, headers, content)
@@ -139,10 +144,10 @@ class Client:
             if response.status_code != 200:
                 body = await _body(exchange, MAX_ERROR_BYTES)
                 raise failure_of(response.status_code, response.headers, body, redact=self.secrets.redact)
-            inflate = await self._prepared(attempt.fold, response, exchange)
-            await self._stream(attempt.fold, exchange, inflate)
+            unpack = await self._prepared(attempt.fold, response, exchange)
+            await self._stream(attempt.fold, exchange, unpack)
 
-    async def _prepared(self, fold: Fold, response: httpx.Response, exchange: Exchange) -> Inflate:
+    async def _prepared(self, fold: Fold, response: httpx.Response, exchange: Exchange) -> Unpack | None:
         """Looks at the content's type and coding; raises `Garbled` for a page where a stream should be."""
         kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
         if kind == "application/json" or kind.endswith("+json"):
@@ -152,12 +157,13 @@ class Client:
             raise Garbled(f"HTTP 200 with {kind} instead of a stream: {one_line(page)[:80]!r}", http_status=200)
         coding = response.headers.get("content-encoding", "identity").strip().lower()
         if coding in ("gzip", "deflate"):
-            return zlib.decompressobj(47 if coding == "gzip" else 15).decompress
+            unpack = zlib.decompressobj(47 if coding == "gzip" else 15).decompress
+            return lambda pieces: [(stamp, unpack(piece)) for stamp, piece in pieces]
         if coding != "identity":
             raise Garbled(f"the server sent content-encoding {one_line(coding)!r}, which was not asked for")
-        return bytes
+        return None
 
-    async def _stream(self, fold: Fold, exchange: Exchange, inflate: Inflate) -> None:
+    async def _stream(self, fold: Fold, exchange: Exchange, unpack: Unpack | None) -> None:
         first_ns, stall_ns = (
             int(s * 1e9) for s in (self.endpoint.first_token_timeout_s, self.endpoint.stall_timeout_s)
         )
@@ -165,7 +171,7 @@ class Client:
         while not exchange.ended:
             due_ns = exchange.last_ns + stall_ns if fold.token_ns else sent_ns + first_ns
             await exchange.wait(max(0.0, min(_LOOK_S, (due_ns - time.perf_counter_ns()) / 1e9)))
-            await self._fold(fold, exchange, inflate)
+            await self._fold(fold, exchange, unpack)
             silence_ns = time.perf_counter_ns() - exchange.last_ns
             if exchange.ended:
                 break
@@ -176,29 +182,33 @@ class Client:
                 raise TimedOut(f"silence of {self.endpoint.stall_timeout_s:g} s inside the stream, {fold.progress()}")
             elif not fold.token_ns and time.perf_counter_ns() - sent_ns > first_ns:
                 raise TimedOut(f"no token within {self.endpoint.first_token_timeout_s:g} s")
-        await self._fold(fold, exchange, inflate)
+        await self._fold(fold, exchange, unpack)
         if exchange.error is None:
             fold.close()
         elif fold.end_ns is None:
             raise Broken(f"the stream was cut {fold.progress()}: {exchange.error}") from exchange.error
 
-    async def _fold(self, fold: Fold, exchange: Exchange, inflate: Inflate) -> None:
+    async def _fold(self, fold: Fold, exchange: Exchange, unpack: Unpack | None) -> None:
         if exchange.bytes_in > MAX_ANSWER_BYTES:
             raise Garbled(f"the answer is larger than {MAX_ANSWER_BYTES >> 20} MiB; it was given up")
-        async with self._folding:
+        async with self._turn:
             pieces = exchange.take()
             for start in range(0, len(pieces), _SLICE):
+                some = pieces[start : start + _SLICE]
                 try:
-                    fold.take([(stamp, inflate(piece)) for stamp, piece in pieces[start : start + _SLICE]])
+                    fold.take(unpack(some) if unpack else some)
                 except zlib.error as error:
                     raise Garbled(f"the compressed answer cannot be unpacked: {error}") from error
                 await asyncio.sleep(0)
 
     def _request(self, method: str, path: str, headers: Mapping[str, str], content: bytes) -> httpx.Request:
         connect_s, first_s = self.endpoint.connect_timeout_s, self.endpoint.first_token_timeout_s
+        url = self._urls.get(path)
+        if url is None:
+            url = self._urls[path] = self._base.copy_with(raw_path=_below(self._base, path))
         return httpx.Request(
             method,
-            self._base.copy_with(raw_path=_below(self._base, path)),
+            url,
             headers={
                 "Accept": "text/event-stream, application/json",
                 "Accept-Encoding": "identity",
@@ -243,7 +253,8 @@ class Client:
                 return Broken(said)
 
 
-Inflate = Callable[[bytes], bytes]
+Pieces = list[tuple[int, bytes]]
+Unpack = Callable[[Pieces], Pieces]
 
 
 class Attempt:

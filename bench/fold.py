@@ -13,6 +13,7 @@ from typing import Any
 
 from bench.errors import Broken, Garbled, RateLimited, Refused, RequestError, ServerFault
 from bench.failures import in_band, one_line
+from bench.pattern import Pattern
 from bench.records import Endpoint, Request, Status, TokenLogprob
 from bench.wires import Event, Usage, Wire
 from bench.wires.finish import status_of
@@ -44,6 +45,7 @@ class Fold:
         self._refusal = ""
         self._logprobs: list[TokenLogprob] = []
         self._usage: Usage | None = None
+        self._pattern = Pattern(wire)
         self._echo_pending = request.echo
         self._last_ns = 0
         self._row: dict[str, Any] = {}
@@ -66,7 +68,11 @@ class Fold:
                 self._whole.append(piece)
                 continue
             for payload in self._framer.feed(piece):
-                self._event(stamp, payload)
+                text = self._pattern.text_of(payload)
+                if text:
+                    self._said(stamp, text)
+                else:
+                    self._event(stamp, payload)
 
     def close(self) -> None:
         """The body has ended; raises `Broken` when no finish reason was seen."""
@@ -94,6 +100,7 @@ class Fold:
 
     def _event(self, stamp: int, payload: bytes) -> None:
         event = self._decoded(payload)
+        self._pattern.learn(payload, event)
         row = self._row
         if not row:
             row["first_event_ns"] = stamp
@@ -130,14 +137,20 @@ class Fold:
         """The beginning of a payload for an error message; redacted before it is cut, so that no half key is left."""
         return repr(one_line(self._redact(payload[:4096].decode("utf-8", "replace")))[:80])
 
+    def _said(self, stamp: int, text: str) -> None:
+        """An event of visible text and nothing else that is new."""
+        self._visible.append((stamp, text))
+        if self._echo_pending:
+            # The echoed prompt is the server repeating us: it starts no clock.
+            self._echo_pending = False
+        else:
+            self.token_ns.append(stamp)
+
     def _token(self, stamp: int, event: Event) -> None:
         if event.text:
-            self._visible.append((stamp, event.text))
-            if self._echo_pending:
-                # The echoed prompt is the server repeating us: it starts no clock.
-                self._echo_pending = False
-                return
-        self.token_ns.append(stamp)
+            self._said(stamp, event.text)
+        else:
+            self.token_ns.append(stamp)
         if event.reasoning:
             self._thoughts.append(event.reasoning)
         self._refusal += event.refusal

@@ -11,7 +11,7 @@ from __future__ import annotations
 import struct
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 SO_TIMESTAMPNS = 35
@@ -23,17 +23,17 @@ NOISE_NS = 200_000
 """Distances closer than this are the same distance: sampling two clocks is not atomic."""
 _CLEAN_NS = 20_000
 """A sample that took longer than this was interrupted; it is taken again."""
-_TIMESPEC = struct.Struct("=qq")
+_TIMESPEC = struct.Struct("=qq").unpack
 
 Clock = Callable[[], int]
 Source = Literal["kernel", "read"]
 
 
-def kernel_ns(ancillary: Iterable[tuple[int, int, bytes]]) -> int | None:
+def kernel_ns(ancillary: Sequence[tuple[int, int, bytes]]) -> int | None:
     """The CLOCK_REALTIME stamp among a read's control messages, if there is one."""
-    for _level, kind, body in ancillary:
-        if kind == SO_TIMESTAMPNS and len(body) == _TIMESPEC.size:
-            seconds, nanoseconds = _TIMESPEC.unpack(body)
+    for _, kind, body in ancillary:
+        if kind == SO_TIMESTAMPNS and len(body) == 16:
+            seconds, nanoseconds = _TIMESPEC(body)
             return int(seconds * 1_000_000_000 + nanoseconds)
     return None
 

@@ -24,6 +24,9 @@ from bench.wires.openai_chunk import (
     usage_of,
 )
 
+VERBATIM = True
+"""The text of an event is a JSON string of its payload as it stands: `bench.pattern` may skip the parsing."""
+
 
 def encode(endpoint: Endpoint, request: Request) -> Outgoing:
     """A streaming request; a plain prompt goes as one user message."""

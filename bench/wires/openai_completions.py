@@ -18,6 +18,9 @@ from bench.wires.openai_chunk import (
     usage_of,
 )
 
+VERBATIM = True
+"""The text of an event is a JSON string of its payload as it stands: `bench.pattern` may skip the parsing."""
+
 
 def encode(endpoint: Endpoint, request: Request) -> Outgoing:
     """A streaming request; messages need a chat wire, because the template is the server's."""

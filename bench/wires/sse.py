@@ -24,12 +24,16 @@ class Framer:
         self._open_bytes = 0
         self._at_start = True
         self._skip_lf = False
+        self._between = False
+        """Nothing is half-read: the next byte begins a line of a new event."""
 
     def feed(self, piece: bytes) -> list[bytes]:
         """The payloads that this piece completed; `Garbled` when one grows past the cap."""
-        if self._carry or self._open or self._at_start or self._skip_lf or b"\r" in piece or piece[-2:] != b"\n\n":
+        if not self._between or b"\r" in piece or piece[-2:] != b"\n\n":
             return self._lines(piece)
-        # A whole number of frames with LF ends, as most servers send them.
+        # A whole number of frames with LF ends, as most servers send them; most often one of one line.
+        if piece.find(b"\n") == len(piece) - 2 and piece[:6] == b"data: ":
+            return [piece[6:-2]]
         payloads: list[bytes] = []
         for frame in piece[:-2].split(b"\n\n"):
             if frame[:6] == b"data: " and b"\n" not in frame:
@@ -67,7 +71,9 @@ class Framer:
         if rest:
             self._carry.append(rest)
             self._carry_bytes += len(rest)
-        self._bound()
+        self._between = not (self._carry or self._open or self._at_start or self._skip_lf)
+        if self._carry_bytes + self._open_bytes > self._max_bytes:
+            raise Garbled(f"one event of the stream is larger than {self._max_bytes >> 20} MiB; it was given up")
         return payloads
 
     def _line(self, line: bytes, payloads: list[bytes]) -> None:
@@ -84,7 +90,3 @@ class Framer:
             self._open_bytes += len(line)
         elif line.startswith(b"{"):
             payloads.append(line)
-
-    def _bound(self) -> None:
-        if self._carry_bytes + self._open_bytes > self._max_bytes:
-            raise Garbled(f"one event of the stream is larger than {self._max_bytes >> 20} MiB; it was given up")
