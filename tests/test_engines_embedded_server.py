@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import pytest
 
@@ -190,6 +191,7 @@ def test_requests_on_one_connection_are_answered_in_order(port):
         (b"{not json", 400, None, "invalid_json"),
         (b"[1]", 400, None, "invalid_json"),
         (b"\xff", 400, None, "invalid_json"),
+        (b"[" * 100_000, 400, None, "invalid_json"),
         (chat(model="nope"), 404, "model", "model_not_found"),
         ({"messages": []}, 404, "model", "model_not_found"),
         (chat(messages=[]), 400, "messages", None),
@@ -233,6 +235,18 @@ def test_bytes_that_are_not_http_are_refused_and_hurt_nobody(port):
         line.sendall(b"\x16\x03\x01 hello\r\n\r\n")
         assert b" 400 " in line.recv(4096)
     assert call(port, "/health")[0] == 200
+
+
+def test_rubbish_after_a_request_cuts_the_answer_and_never_garbles_it(port):
+    raw = json.dumps(completion(max_tokens=900, ignore_eos=True, stream=True)).encode()
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as line:
+        line.sendall(b"POST /v1/completions HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n%s" % (len(raw), raw))
+        got = line.recv(100)
+        line.sendall(b"\x00\x01\x02\r\n\r\n")
+        with suppress(ConnectionResetError):
+            got += b"".join(iter(lambda: line.recv(65536), b""))
+    assert got.count(b"HTTP/1.1") == 1
+    assert b"[DONE]" not in got
 
 
 def test_an_unknown_model_and_a_port_in_use_are_one_line_each(port):

@@ -84,7 +84,7 @@ class Batcher:
                 queue.remove(job)
         while self._waiting and len(self.filling) + len(self.decoding) < MOST_AT_ONCE:
             job = self._waiting.popleft()
-            job.cache = Cache(self.model, len(job.prompt) + job.limit)
+            job.cache = Cache(self.model)
             self.filling.append(job)
         busy = bool(self.filling or self.decoding)
         for _ in range(min(PREFILLS, len(self.filling))):

@@ -36,13 +36,21 @@ class Layer:
 
 
 class Cache:
-    """Keys and values of one sequence, room for `capacity` tokens: (layers, h, e, t) and (layers, h, t, e)."""
+    """Keys and values of one sequence: (layers, h, e, t) and (layers, h, t, e), doubled whenever they are full."""
 
-    def __init__(self, model: Decoder, capacity: int) -> None:
+    def __init__(self, model: Decoder) -> None:
         layers, heads, head = len(model.layers), model.heads, model.width // model.heads
-        self.keys: Array = np.zeros((layers, heads, head, capacity), np.float32)
-        self.values: Array = np.zeros((layers, heads, capacity, head), np.float32)
+        self.keys: Array = np.empty((layers, heads, head, 0), np.float32)
+        self.values: Array = np.empty((layers, heads, 0, head), np.float32)
         self.length = 0
+
+    def make_room(self, tokens: int) -> None:
+        """For so many more."""
+        had, needed = self.keys.shape[3], self.length + tokens
+        if needed > had:
+            more = max(64, had, needed - had)
+            self.keys = np.pad(self.keys, ((0, 0), (0, 0), (0, 0), (0, more)))
+            self.values = np.pad(self.values, ((0, 0), (0, 0), (0, more), (0, 0)))
 
 
 @dataclass(frozen=True)
@@ -76,6 +84,7 @@ class Decoder:
         spans, at = [], 0
         for rows in batch:
             begin, end, past = at, at + len(rows.tokens), rows.cache.length
+            rows.cache.make_room(end - begin)
             tokens[begin:end], places[begin:end] = rows.tokens, range(past, past + end - begin)
             spans.append((slice(begin, end), past, rows.cache))
             at = end

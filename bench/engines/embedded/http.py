@@ -75,6 +75,8 @@ class Connection(asyncio.Protocol):
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserError as error:
+            if self._busy and self._transport is not None:
+                return self._transport.abort()  # an answer is under way: nothing may be written into it
             self._keep_alive = False
             Exchange(self).finish({"error": {"message": f"not HTTP: {error}", "type": "invalid_request_error"}}, 400)
 

@@ -82,7 +82,7 @@ def parse(call: Call, raw: bytes, contexts: dict[str, int]) -> Ask:
 def parse_json(raw: bytes) -> Json:
     try:
         body = json.loads(raw)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise BadRequest(f"the body is not JSON: {error}", code="invalid_json") from error
     if not isinstance(body, dict):
         raise BadRequest(f"the body must be a JSON object, got {type(body).__name__}", code="invalid_json")

@@ -31,8 +31,8 @@ from bench.items.draw import build
 from bench.items.quick import TASKS, held_out, training_pairs
 
 SIZES = {  # width, layers, heads
-    "nano": (96, 1, 3),
-    "micro": (80, 2, 5),
+    "nano": (88, 1, 2),
+    "micro": (64, 2, 4),
     "small": (96, 3, 3),
     "base": (128, 4, 4),
     "large": (160, 6, 5),
@@ -50,7 +50,7 @@ class Plan:
     """What all sizes have in common."""
 
     seed: str = "train-1"
-    items: int = 160_000
+    items: int = 90_000
     batch: int = 96
     """Items a step; about 27 tokens each."""
     matrix_lr: float = 0.006
