@@ -94,11 +94,12 @@ def _build(results: Path, *, fresh: bool, notes: list[str]) -> Built:
         if again:
             shutil.copyfile(index, draft)
         with _Draft(draft, new=not again) as store:
-            if again and not store.is_current():
-                notes.append(f"{index} had an older layout and has been rebuilt")
-                return _build(results, fresh=True, notes=notes)
-            added, changed, removed = store.update(folders(results))
-            figures = store.figures()
+            current = store.is_current()
+            added, changed, removed = store.update(folders(results)) if current else (0, 0, 0)
+            figures = store.figures() if current else {}
+        if not current:
+            draft.unlink()
+            return _build(results, fresh=True, notes=[*notes, f"{index} had an older layout and has been rebuilt"])
         if added or changed or removed or not again:
             foreign.unlink(missing_ok=True)
             _publish(draft, index)
@@ -128,13 +129,13 @@ def _publish(draft: Path, index: Path) -> None:
 
 
 class _Draft:
-    """The copy that a build works on; nobody else sees it."""
+    """The copy that a build works on; nobody else sees it, so it needs no log: a build that dies is thrown away."""
 
     def __init__(self, path: Path, *, new: bool) -> None:
         self._con = duckdb.connect()
         try:
-            version = f" (storage_version '{STORAGE_VERSION}')" if new else ""
-            self._con.execute(f"attach {_quoted(path)} as bench{version}")
+            version = f", storage_version '{STORAGE_VERSION}'" if new else ""
+            self._con.execute(f"attach {_quoted(path)} as bench (recovery_mode 'no_wal_writes'{version})")
             self._con.execute("use bench")
             if new:
                 self._create()
@@ -314,7 +315,8 @@ def _differences(con: duckdb.DuckDBPyConnection) -> Iterator[str]:
             yield f"table {table} has another shape than the run folders give it: `bench db build --fresh` rebuilds it"
             continue
         if more or less:
-            yield f"table {table}: {more} rows that no run folder gives, {less} missing; `bench db build` mends it"
+            odd = f"{more} rows that no run folder gives, {less} missing"
+            yield f"table {table}: {odd}; `bench db build --fresh` mends it"
 
 
 # ------------------------------------------------------------------------------------------------------------- asking
