@@ -22,6 +22,7 @@ from bench.catalog.files import tasks_dir
 from bench.errors import JudgeError
 from bench.items.dice import Dice
 from bench.records import ANSWERED, Kind, Measurement, Message, Reply, Request, Sample
+from bench.scoring.states import visible_text
 
 if TYPE_CHECKING:
     from lm_eval.api.instance import Instance
@@ -186,7 +187,7 @@ def reply(measurement: Measurement | None, *, until: Sequence[str], first_line: 
         return Reply("", status="cancelled", finish_reason=None)
     if measurement.status not in ANSWERED:
         return Reply("", status=measurement.status, finish_reason=None, request_id=measurement.request_id)
-    text, unclosed = _cut_thoughts(measurement.answer or "")
+    text, unclosed = visible_text(measurement.answer or "")
     for stop in (*until, *(("\n",) if first_line else ())):
         text = text.lstrip("\n").split(stop, 1)[0] if stop == "\n" else text.split(stop, 1)[0]
     return Reply(
@@ -196,16 +197,6 @@ def reply(measurement: Measurement | None, *, until: Sequence[str], first_line: 
         request_id=measurement.request_id,
         unclosed_thought=unclosed,
     )
-
-
-def _cut_thoughts(text: str) -> tuple[str, bool]:
-    """Visible text without `<think>…</think>`, and whether a thought was left open (then nothing is visible)."""
-    _, closed, after = text.rpartition("</think>")
-    if closed:
-        return after.lstrip(), False
-    if text.lstrip().startswith("<think>"):
-        return "", True
-    return text, False
 
 
 # -------------------------------------------------------------------------------------------------------- judging

@@ -16,7 +16,7 @@ from bench.errors import BudgetStop, EngineError
 from bench.quality import Manner, Outcome
 from bench.terminal import Lines
 from bench.traffic import Patience
-from tests.fake import BROKEN, FRAMING, Running
+from tests.fake import BROKEN, FRAMING, LOUD, Running
 from tests.quality_runs import BENCH, bench, environment, knowing_server
 
 IMPATIENT = Patience(first_wait_s=0.01, longest_wait_s=0.02, unreachable_s=1.0)
@@ -67,11 +67,14 @@ def test_every_framing_fault_is_read_rightly(server: Running, tmp_path: Path) ->
     outcome = run(server.url, tmp_path, model="fake?fault=rotate", manner=Manner(patience=IMPATIENT, concurrency=4))
     assert outcome.stop is None
     assert {t.fault for t in server.log()} >= set(FRAMING)
-    wrong = column(
+    database.build(tmp_path)
+    _, rows = database.sql(
         tmp_path,
-        "select s.task || ': ' || s.answer from sample s where s.metric = 'acc' and s.value is distinct from 1.0",
+        "select s.expected, t.answer from sample s join request_text t using (request_id) where s.metric = 'acc'",
     )
-    assert wrong == []
+    assert len(rows) == 240
+    assert {answer.strip().removeprefix(f"{LOUD} ") for _, answer in rows} == {expected for expected, _ in rows}
+    assert all(answer.strip() in (expected, f"{LOUD} {expected}") for expected, answer in rows)
 
 
 def test_broken_streams_are_errors_and_none_is_scored(server: Running, tmp_path: Path) -> None:

@@ -1,8 +1,7 @@
 """The eight `quick` tasks: one-line questions for decoders of a million parameters; a smoke test for any chat model.
 
 Prompts are at most 48 characters of `a-z 0-9 space ( ) [ ] + - = : ? newline` and end with `Answer:`. Items of a task
-share nothing but their level (one wording, no document), so the clusters are blocks of five within a level; the block
-of `quick_brackets` is also its answer. Strict and lenient reading are the same: the first line, exactly.
+share nothing but their level, which is chosen and not drawn, so each is its own cluster. Strict and lenient reading are the same: the first line, exactly.
 """
 
 from __future__ import annotations
@@ -143,9 +142,8 @@ def _draft(prompt: str, answer: str, again: str, level: int, i: int, size: int, 
     """`answer` and `again` are the two computations; they must agree before anybody is asked."""
     if answer != again:
         raise AssertionError(f"{prompt!r}: one method says {answer!r}, the other {again!r}")
-    cluster = f"{level}/{i % 2}" if prompt.startswith("balanced?") else f"{level}/{i // 5}"
     full = f"{prompt}\nAnswer:"
-    return Draft(prompt=full, target=answer, cluster=cluster, kind=kind, size=size, witness=answer)
+    return Draft(prompt=full, target=answer, cluster=f"{level}/{i:03d}", kind=kind, size=size, witness=answer)
 
 
 def _word(dice: Dice, n: int) -> str:
