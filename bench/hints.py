@@ -43,10 +43,10 @@ def _servers(catalog: Catalog) -> list[str]:
     ]
 
 
-async def _probe(urls: list[str]) -> list[list[str]]:
+async def _probe(urls: list[str]) -> list[list[str] | None]:
     from bench.client import probe
 
-    return await asyncio.gather(*(probe(url, timeout_s=PROBE_TIMEOUT_S) for url in urls))
+    return list(await asyncio.gather(*(probe(url, timeout_s=PROBE_TIMEOUT_S) for url in urls)))
 
 
 def _gpus() -> list[str]:

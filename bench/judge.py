@@ -18,9 +18,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import uuid4
 
-from bench.catalog.files import tasks_dir
 from bench.errors import JudgeError
 from bench.items.dice import Dice
+from bench.items.files import tasks_dir
 from bench.records import ANSWERED, Kind, Measurement, Message, Reply, Request, Sample
 from bench.scoring.states import visible_text
 

@@ -8,8 +8,8 @@ from typing import Any
 from bench.catalog import Catalog, Provider, Suite
 from bench.catalog import suite as find_suite
 from bench.catalog.address import is_loopback
-from bench.catalog.files import tasks_dir
 from bench.errors import ConfigError, nearest
+from bench.items.files import tasks_dir
 
 TARGET_COLUMNS = ("target", "layer", "wire", "needs", "ready")
 TASK_COLUMNS = ("suite", "task", "items", "levels", "metric", "weight", "chance", "max_tokens")

@@ -12,7 +12,7 @@ from typing import Any
 
 from bench import judge
 from bench.catalog import SuiteTask
-from bench.catalog.files import tasks_dir
+from bench.items.files import tasks_dir
 from bench.judge import Question
 from bench.price import price_for
 

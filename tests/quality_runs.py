@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from bench.catalog.files import tasks_dir
+from bench.items.files import tasks_dir
 from tests.fake import Running, fake_server
 
 BENCH = [sys.executable, "-c", "from bench.cli import main; main()"]

@@ -10,7 +10,6 @@ from collections import Counter, defaultdict
 
 import pytest
 
-from bench.catalog.files import tasks_dir as catalog_tasks_dir
 from bench.catalog.suites import suite
 from bench.items import items_file, pages, read, tasks
 from bench.items.draw import normalised
@@ -107,10 +106,6 @@ def test_the_word_lists_are_long_and_share_no_word():
 
 
 # --- suites, YAML and page --------------------------------------------------------------------------------------------
-
-
-def test_both_ideas_of_where_the_tasks_are_agree():
-    assert tasks_dir() == catalog_tasks_dir().resolve()
 
 
 @pytest.mark.parametrize("name", SUITES)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from bench.catalog import embedded
-from bench.catalog.files import HERE, Noun, parse, read_toml, tasks_dir, unique
+from bench.catalog.files import HERE, Noun, parse, read_toml, unique
 from bench.catalog.nouns import Gpu, Load, Model, Openness, Price, Provider
 from bench.catalog.resolve import WIRES, check_available, check_name, find, from_user
 from bench.catalog.suites import Suite, SuiteTask, read_suite, suite, suite_files
@@ -37,7 +37,6 @@ __all__ = [
     "load",
     "suite",
     "target",
-    "tasks_dir",
 ]
 
 N = TypeVar("N", Provider, Model, Gpu, Price)

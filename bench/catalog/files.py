@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Mapping
-from functools import cache
 from pathlib import Path
 from types import UnionType
 from typing import Any, TypeVar, Union, get_args, get_origin
@@ -27,13 +26,6 @@ class Noun(BaseModel):
 
 
 N = TypeVar("N", bound=Noun)
-
-
-@cache
-def tasks_dir() -> Path:
-    """Our tasks and suites: `tasks/` beside the package in a checkout, `bench/_tasks` in an installed wheel."""
-    packaged = HERE.parent / "_tasks"
-    return packaged if packaged.is_dir() else HERE.parent.parent / "tasks"
 
 
 def read_toml(path: Path) -> dict[str, Any]:

@@ -10,9 +10,10 @@ from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from bench.catalog.files import Noun, parse, read_toml, tasks_dir
+from bench.catalog.files import Noun, parse, read_toml
 from bench.catalog.nouns import Count, Number
 from bench.errors import ConfigError, nearest
+from bench.items.files import tasks_dir
 
 
 class SuiteTask(Noun):
