@@ -100,7 +100,7 @@ def _build(results: Path, *, fresh: bool, notes: list[str]) -> Built:
         if not current:
             draft.unlink()
             return _build(results, fresh=True, notes=[*notes, f"{index} had an older layout and has been rebuilt"])
-        if added or changed or removed or not again:
+        if added or changed or removed or not again or _is_held(index):
             foreign.unlink(missing_ok=True)
             _publish(draft, index)
     except OSError as error:
@@ -117,6 +117,16 @@ def _build(results: Path, *, fresh: bool, notes: list[str]) -> Built:
         elapsed_s=time.monotonic() - started,
         **figures,
     )
+
+
+def _is_held(index: Path) -> bool:
+    """Whether a program has the file open for writing, so that nobody can read it: a new file frees the readers."""
+    try:
+        with closing(duckdb.connect()) as con:
+            con.execute(f"attach {_quoted(index)} as bench (read_only)")
+    except duckdb.IOException:
+        return True
+    return False
 
 
 def _publish(draft: Path, index: Path) -> None:

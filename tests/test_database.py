@@ -266,20 +266,25 @@ def test_an_older_layout_is_rebuilt(tmp_path, monkeypatch):
 HOLDER = """
 import duckdb, sys
 con = duckdb.connect(sys.argv[1])
-con.execute("create table scribble as select 1")
+con.execute(sys.argv[2])
 print("held", flush=True)
 sys.stdin.read()
 """
 
 
-def test_a_store_that_another_program_writes_to_stops_no_build_and_nothing_of_it_stays(tmp_path):
+@pytest.mark.parametrize("doing", ["create table scribble as select 1", "select 1"])
+def test_a_store_that_another_program_holds_open_stops_no_build_and_nothing_of_it_stays(tmp_path, doing):
     fill(tmp_path, "20261101T000000000Z-a")
     database.build(tmp_path)
     index = tmp_path / database.NAME
     with subprocess.Popen(
-        [sys.executable, "-c", HOLDER, str(index)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", HOLDER, str(index), doing], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as other:
         assert other.stdout.readline() == "held\n"
+        with pytest.raises(RunError, match=r"cannot open .*lock.*--fresh"):
+            database.sql(tmp_path, "select 1")
+        database.build(tmp_path)
+        assert database.sql(tmp_path, "select count(*) from request")[1] == [(3,)]
         fill(tmp_path, "20261102T000000000Z-b")
         assert database.build(tmp_path).requests == 6
         assert database.sql(tmp_path, "select count(*) from request")[1] == [(6,)]

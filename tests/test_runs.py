@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -169,20 +170,6 @@ def test_a_damaged_line_in_the_middle_is_named_and_not_skipped(tmp_path, damage)
         runs.reopen(run.path)
 
 
-def test_a_row_of_a_wrong_type_or_without_its_name_is_an_error_that_says_where(tmp_path):
-    with runs.create(tmp_path, header()) as run:
-        run.append(measurement(0))
-    file = run.path / "requests.jsonl"
-    row = json.loads(file.read_bytes())
-    file.write_bytes(json.dumps({**row, "out_tokens": "many"}).encode() + b"\n")
-    with pytest.raises(RunError, match=r"requests\.jsonl: column out_tokens"):
-        runs.read(run.path)
-    del row["request_key"]
-    file.write_bytes(json.dumps(row).encode() + b"\n")
-    with pytest.raises(RunError, match=r"requests\.jsonl: a row without request_key"):
-        runs.read(run.path)
-
-
 def test_an_unknown_schema_is_refused_and_unknown_keys_are_not(tmp_path):
     path = sealed(tmp_path, header(), [])
     row = json.loads((path / "run.json").read_text())
@@ -200,20 +187,6 @@ def test_an_unknown_schema_is_refused_and_unknown_keys_are_not(tmp_path):
     (path / "run.json").unlink()
     with pytest.raises(RunError, match=r"no run\.json"):
         runs.read(path)
-
-
-def test_a_second_holder_is_refused_with_pid_and_start_time(tmp_path):
-    with runs.create(tmp_path, header()) as run:
-        code = f"from pathlib import Path; from bench import runs; runs.reopen(Path({str(run.path)!r}))"
-        other = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=False)
-        assert other.returncode == 1
-        last = other.stderr.strip().splitlines()[-1]
-        year = datetime.now(UTC).year
-        assert f"is in use by process {os.getpid()}, started {year}-" in last
-        with pytest.raises(RunError, match=f"process {os.getpid()}"):
-            runs.reopen(run.path)
-        run.append(measurement(0))
-    runs.reopen(run.path).close()
 
 
 WRITER = """
@@ -237,7 +210,10 @@ def test_nothing_acknowledged_is_lost_when_the_writer_is_killed_again_and_again(
     acknowledged: set[int] = set()
     for round_ in range(6):
         with subprocess.Popen(
-            [sys.executable, "-c", WRITER, str(path), str(round_ * 100_000)], stdout=subprocess.PIPE, text=True
+            [sys.executable, "-c", WRITER, str(path), str(round_ * 100_000)],
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=Path(__file__).parent.parent,
         ) as writer:
             lines = [writer.stdout.readline()]
             time.sleep(0.02 * round_)
@@ -325,23 +301,6 @@ def test_a_disk_that_takes_no_more_is_one_line_and_costs_nothing_written(tmp_pat
     assert runs.read(run.path).requests["request_id"].to_pylist() == ["r0.0", "r2.0"]
 
 
-def test_a_failing_fsync_is_not_swallowed(tmp_path, monkeypatch):
-    file = journal.Journal(tmp_path / "x.jsonl")
-
-    def fail(_: int) -> None:
-        raise OSError(errno.EIO, "Input/output error")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(os, "fsync", fail)
-        patch.setattr(journal, "SYNC_EVERY_S", 0.01)
-        file.append({"a": 1})
-        while file._syncer.is_alive():
-            time.sleep(0.005)
-        with pytest.raises(RunError, match="Input/output error"):
-            file.append({"a": 2})
-    file.close()
-
-
 def test_a_results_folder_that_cannot_be_made_is_one_line(tmp_path):
     (tmp_path / "results").write_text("a file")
     with pytest.raises(RunError, match=r"cannot write .*results"):
@@ -362,15 +321,6 @@ def test_lines_from_many_threads_stay_whole(tmp_path):
             thread.join()
         run.finish()
     assert len(set(runs.read(run.path).requests["request_id"].to_pylist())) == 800
-
-
-def test_appended_lines_reach_the_disk_within_a_second(tmp_path, monkeypatch):
-    synced = threading.Event()
-    real = os.fsync
-    with runs.create(tmp_path, header()) as run:
-        monkeypatch.setattr(os, "fsync", lambda fd: (real(fd), synced.set()))
-        run.append(measurement(0))
-        assert synced.wait(1.0)
 
 
 def test_surrogate_halves_are_joined_or_replaced_never_a_crash(tmp_path):
