@@ -286,24 +286,28 @@ class _Draft:
 def check(results: Path) -> list[str]:
     """What is wrong with the store, one line each: damaged folders, loose ends, an index that says something else."""
     results = Path(results)
-    index, draft = results / NAME, results / f"{NAME}.{os.getpid()}.check.tmp"
+    index, draft = results / NAME, results / f"{NAME}.{os.getpid()}.tmp"
     if not index.exists():
         return [f"{index} is missing: `bench db build` makes it"]
-    try:
-        with _Draft(draft, new=True) as store:
-            store.update(folders(results))
-            problems: list[str] = store.figures()["problems"]
-        with closing(duckdb.connect()) as con:
-            con.execute(f"attach {_quoted(draft)} as rebuilt (read_only)")
-            con.execute("use rebuilt")
-            problems += _loose_ends(con)
-            con.execute(f"attach {_quoted(index)} as present (read_only)")
-            problems += [d for d in _differences(con) if d]
-    except duckdb.Error as error:
-        return [f"{index} can't be read ({_line(error)}): `bench db build --fresh` rebuilds it"]
-    finally:
-        draft.unlink(missing_ok=True)
-    return problems
+    with Lock(results / f"{NAME}.lock", what=str(index), wait=True):
+        try:
+            return list(_compared(results, index, draft))
+        except duckdb.Error as error:
+            return [f"{index} can't be read ({_line(error)}): `bench db build --fresh` rebuilds it"]
+        finally:
+            draft.unlink(missing_ok=True)
+
+
+def _compared(results: Path, index: Path, draft: Path) -> Iterator[str]:
+    with _Draft(draft, new=True) as store:
+        store.update(folders(results))
+        yield from store.figures()["problems"]
+    with closing(duckdb.connect()) as con:
+        con.execute(f"attach {_quoted(draft)} as rebuilt (read_only)")
+        con.execute("use rebuilt")
+        yield from _loose_ends(con)
+        con.execute(f"attach {_quoted(index)} as present (read_only)")
+        yield from _differences(con)
 
 
 def _loose_ends(con: duckdb.DuckDBPyConnection) -> list[str]:
