@@ -10,6 +10,7 @@ from collections.abc import Callable
 import httpx
 
 from bench.exchange import HIGH_WATER_BYTES, Exchange
+from bench.readiness import Readiness
 from bench.stamps import ANCILLARY_BYTES, Stamper, kernel_ns
 
 Origin = tuple[str, str, int]
@@ -62,6 +63,7 @@ class Connection:
     def __init__(
         self,
         loop: asyncio.AbstractEventLoop,
+        readers: Readiness,
         sock: socket.socket,
         tls: Tls | None,
         origin: Origin,
@@ -72,6 +74,7 @@ class Connection:
         self.origin = origin
         self.closed = False
         self._loop = loop
+        self._readers = readers
         self._sock = sock
         self._fd = sock.fileno()
         self._tls = tls
@@ -81,7 +84,7 @@ class Connection:
         self._unsent = b""
         self._paused = False
         self._exchange: Exchange | None = None
-        loop.add_reader(self._fd, self._readable)
+        readers.add(self._fd, self._readable)
 
     def begin(self, exchange: Exchange, raw: bytes) -> None:
         """Hands a request to the socket; `sent_ns` is the moment before its first byte."""
@@ -96,7 +99,7 @@ class Connection:
         if self.closed:
             return
         self.closed = True
-        self._loop.remove_reader(self._fd)
+        self._readers.remove(self._fd)
         self._loop.remove_writer(self._fd)
         self._sock.close()
         self._leave(httpx.ReadError("the connection was closed by us"))
@@ -147,7 +150,7 @@ class Connection:
             self._closed_by_server()
         elif exchange.bytes_waiting > 2 * HIGH_WATER_BYTES:
             self._paused = True
-            self._loop.remove_reader(self._fd)
+            self._readers.remove(self._fd)
 
     def _flush_tls(self) -> None:
         """What TLS itself has to say (key updates)."""
@@ -187,7 +190,7 @@ class Connection:
     def _resume(self) -> None:
         if self._paused:
             self._paused = False
-            self._loop.add_reader(self._fd, self._readable)
+            self._readers.add(self._fd, self._readable)
 
 
 def reason_of(error: OSError | UnicodeError) -> str:

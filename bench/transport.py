@@ -20,6 +20,7 @@ import httpx
 
 from bench.connection import Connection, Origin, Tls, reason_of
 from bench.exchange import Exchange
+from bench.readiness import Readiness, readiness
 from bench.stamps import KERNEL_STAMPS, SO_TIMESTAMPNS, Stamper
 
 _READ_BYTES = 256 << 10
@@ -39,6 +40,7 @@ class Transport(httpx.AsyncBaseTransport):
         self._all: set[Connection] = set()
         self._tls: ssl.SSLContext | None = None
         self._keeper = _stamping_on()
+        self._readers: Readiness | None = None
         self._buffer = memoryview(bytearray(_READ_BYTES))
         raise_file_limit()
 
@@ -69,6 +71,9 @@ class Transport(httpx.AsyncBaseTransport):
         if self._keeper is not None:
             self._keeper.close()
             self._keeper = None
+        if self._readers is not None:
+            self._readers.close()
+            self._readers = None
 
     async def __aexit__(
         self,
@@ -150,9 +155,10 @@ class Transport(httpx.AsyncBaseTransport):
             raise httpx.ConnectError(f"the certificate of {host}:{port} is not trusted: {why}") from error
         except (OSError, UnicodeError) as error:
             raise httpx.ConnectError(f"no connection to {host}:{port}: {reason_of(error)}") from error
-        connection = Connection(
-            asyncio.get_running_loop(), sock, tls, origin, self._stamper(), self._buffer, self._done
-        )
+        loop = asyncio.get_running_loop()
+        if self._readers is None:
+            self._readers = readiness(loop)
+        connection = Connection(loop, self._readers, sock, tls, origin, self._stamper(), self._buffer, self._done)
         self._all.add(connection)
         return connection
 

@@ -45,8 +45,7 @@ def test_help_names_every_verb(tmp_path: Path) -> None:
         (["run", "-t", "openai:gpt-5-mini"], "OPENAI_API_KEY"),
         (["run", "--max-usd", "-1"], "--max-usd -1"),
         (["run", "-t", "http://127.0.0.1:9/v1"], "MODEL"),
-        (["report", "no-such-run"], "no-such-run"),
-        (["db", "sql", "selekt 1"], "selekt"),
+        (["report"], "bench run"),
         (["tasks", "quick_cpy"], "quick_copy"),
         (["models", "gpt-99-nonsense"], "gpt-99-nonsense"),
     ],
@@ -158,7 +157,11 @@ def test_no_query_can_change_the_index(measured: Path) -> None:
     assert bench("db", "check", cwd=measured).returncode == 0
 
 
-def test_help_and_errors_need_no_results_folder(tmp_path: Path) -> None:
-    done = bench("report", cwd=tmp_path)
-    assert done.returncode == 0
-    assert "bench run" in done.stderr
+@pytest.mark.parametrize(
+    ("arguments", "said"), [(["report", "no-such-run"], "no-such-run"), (["db", "sql", "selekt 1"], "selekt")]
+)
+def test_a_question_about_what_is_not_there_is_one_line(arguments: list[str], said: str, measured: Path) -> None:
+    done = bench(*arguments, cwd=measured)
+    assert done.returncode == 2, done.stderr
+    assert said in done.stderr
+    assert done.stderr.count("\n") == 1
