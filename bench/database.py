@@ -20,8 +20,8 @@ import duckdb
 
 from bench import facts
 from bench.errors import ConfigError, RunError, nearest
-from bench.folder import folders, read_requests
-from bench.lock import Lock
+from bench.runs.folder import folders, read_requests
+from bench.runs.lock import Lock
 
 if TYPE_CHECKING:
     import pandas

@@ -10,11 +10,11 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from bench import journal
 from bench.errors import RunError
-from bench.folder import Header, read_header, read_price_rows, read_requests, read_sample_rows, read_score_rows
 from bench.records import Sample, Score
-from bench.tables import TEXT_COLUMNS, table_of
+from bench.runs import journal
+from bench.runs.folder import Header, read_header, read_price_rows, read_requests, read_sample_rows, read_score_rows
+from bench.runs.tables import TEXT_COLUMNS, table_of
 
 TABLES = (
     "run",

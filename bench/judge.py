@@ -27,7 +27,7 @@ from bench.scoring.states import visible_text
 if TYPE_CHECKING:
     from lm_eval.api.instance import Instance
 
-    from bench.catalog import Suite, SuiteTask, Target
+    from bench.catalog import Model, Suite, SuiteTask, Target
 
 T = TypeVar("T")
 
@@ -44,6 +44,8 @@ class Question:
     seed: int = 0
     """Draws the items under a limit, and is sent to the endpoint where it takes one."""
     items: str = "frozen"
+    model: Model | None = None
+    """What the catalogue knows of the model behind the target; told to the run, never part of what is asked."""
 
 
 class Chat(str):

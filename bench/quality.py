@@ -170,7 +170,16 @@ def questions(
         if to_be_asked and target.engine is None:
             key_of(target.endpoint())
     return [
-        Question(suite=found, target=target, limit=limit, repeats=repeats, seed=seed, items=items) for target in wanted
+        Question(
+            suite=found,
+            target=target,
+            limit=limit,
+            repeats=repeats,
+            seed=seed,
+            items=items,
+            model=catalog.model_of(target),
+        )
+        for target in wanted
     ]
 
 
@@ -185,7 +194,7 @@ def header_of(question: Question) -> runs.Header:
         kind="quality",
         suite=suite.name,
         suite_version=str(suite.version),
-        target=target.public(),
+        target={**target.public(), "facts": question.model.model_dump(mode="json") if question.model else {}},
         machine=machine.describe(),
         versions=machine.versions(),
         git_sha=machine.git_sha(),

@@ -20,7 +20,7 @@ import pytest
 from bench import database, facts, runs
 from bench.errors import ConfigError, RunError
 from bench.records import Measurement, Sample, Score
-from bench.tables import TEXT_COLUMNS
+from bench.runs.tables import TEXT_COLUMNS
 from tests.store import MS, TARGET, header, measurement, sample, sealed
 
 PRICE = {

@@ -78,7 +78,7 @@ def test_every_framing_fault_is_read_rightly(server: Running, tmp_path: Path) ->
 
 
 def test_broken_streams_are_errors_and_none_is_scored(server: Running, tmp_path: Path) -> None:
-    run(server.url, tmp_path, model="fake?fault=rotate_all", manner=Manner(patience=IMPATIENT, concurrency=4))
+    run(server.url, tmp_path, model="fake?fault=rotate_all", limit=12, manner=Manner(patience=IMPATIENT, concurrency=4))
     seen = set(column(tmp_path, "select distinct status from request"))
     assert {"stream_cut", "garbled", "http_error", "ok"} <= seen
     scored_but_broken = column(

@@ -16,9 +16,10 @@ from typing import Any
 
 import pytest
 
-from bench import journal, runs
+from bench import runs
 from bench.errors import RunError
 from bench.records import TokenLogprob
+from bench.runs import journal
 from tests.store import header, measurement, request, sample, sealed
 
 ASKED: dict[str, Any] = {
@@ -336,7 +337,7 @@ def test_a_folder_with_a_unicode_name_works(tmp_path):
 
 
 def test_prices_are_kept_as_written_and_read_as_rows(tmp_path):
-    from bench.folder import read_price_rows
+    from bench.runs.folder import read_price_rows
 
     with runs.create(tmp_path, header()) as run:
         run.write_prices({"prices": [{"price_id": "p", "usd_per_mtok_in": "0.15"}]})

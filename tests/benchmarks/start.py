@@ -1,6 +1,6 @@
 """How long until something happens: `bench --help` beside typer's import, and the first request of `bench run`.
 
-    python tests/benchmarks/start.py            prints medians of several starts, and their ratio
+python tests/benchmarks/start.py            prints medians of several starts, and their ratio
 """
 
 from __future__ import annotations
@@ -22,7 +22,9 @@ STARTS = 9
 
 def seconds(command: list[str], cwd: Path) -> float:
     began = time.perf_counter()
-    subprocess.run(command, cwd=cwd, env=environment(), check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    subprocess.run(
+        command, cwd=cwd, env=environment(), check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
     return time.perf_counter() - began
 
 

@@ -15,7 +15,7 @@ import pytest
 
 from bench import database, runs
 from bench.records import Measurement
-from bench.tables import schema_of, table_of
+from bench.runs.tables import schema_of, table_of
 from tests.store import header, measurement, sample, sealed
 
 

@@ -1,4 +1,4 @@
-"""The run folder: created, appended to, sealed, resumed; `bench.folder` says what is in it and reads it."""
+"""The run folder: created, appended to, sealed, resumed; `bench.runs.folder` says what is in it and reads it."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from bench import journal
 from bench.errors import RunError
-from bench.folder import (
+from bench.records import Measurement, Request, Sample, Score
+from bench.runs import journal
+from bench.runs.folder import (
     MEASUREMENT_FIELDS,
     SCHEMA,
     Folder,
@@ -29,9 +30,8 @@ from bench.folder import (
     read_header,
     read_requests,
 )
-from bench.journal import Journal, writing
-from bench.lock import Lock
-from bench.records import Measurement, Request, Sample, Score
+from bench.runs.journal import Journal, writing
+from bench.runs.lock import Lock
 
 __all__ = [
     "SCHEMA",

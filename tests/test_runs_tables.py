@@ -9,7 +9,7 @@ import pytest
 from bench import runs
 from bench.errors import RunError
 from bench.records import Measurement, Sample, TokenLogprob
-from bench.tables import schema_of, table_of
+from bench.runs.tables import schema_of, table_of
 from tests.store import header, measurement, sample
 
 

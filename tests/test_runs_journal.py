@@ -9,8 +9,9 @@ import time
 
 import pytest
 
-from bench import journal, runs
+from bench import runs
 from bench.errors import RunError
+from bench.runs import journal
 from tests.store import header, measurement
 
 

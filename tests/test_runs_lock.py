@@ -11,7 +11,7 @@ import pytest
 
 from bench import runs
 from bench.errors import RunError
-from bench.lock import Lock, holder
+from bench.runs.lock import Lock, holder
 from tests.store import header, measurement
 
 
@@ -32,7 +32,7 @@ def test_a_second_holder_is_refused_with_pid_and_start_time(tmp_path):
 def test_a_lock_is_gone_when_its_holder_is_killed_and_a_child_does_not_keep_it(tmp_path):
     path = tmp_path / "run.lock"
     code = (
-        "import subprocess, sys, os, signal; from pathlib import Path; from bench.lock import Lock\n"
+        "import subprocess, sys, os, signal; from pathlib import Path; from bench.runs.lock import Lock\n"
         f"lock = Lock(Path({str(path)!r}), what='it')\n"
         "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(30)'], stdout=subprocess.DEVNULL,"
         " stderr=subprocess.DEVNULL)\n"

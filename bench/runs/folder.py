@@ -17,10 +17,10 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args
 
-from bench import journal
 from bench.errors import RunError
 from bench.records import ANSWERED, Measurement, Sample, Score, TokenLogprob
-from bench.tables import table_of
+from bench.runs import journal
+from bench.runs.tables import table_of
 
 N = TypeVar("N")
 
