@@ -1,0 +1,76 @@
+import re
+from io import StringIO
+
+import pandas as pd
+from rich.console import Console
+
+from bench import page, terminal
+from bench.errors import EngineError
+from bench.quality import Outcome
+
+
+def report(**changes: object) -> pd.DataFrame:
+    """Two targets on two tasks, the better one second."""
+    rows = []
+    for target, shift in (("worse", 0.0), ("<b>better</b>", 0.2)):
+        for task, value in (("quick_copy", 0.5), ("quick_add", 0.3), ("macro", 0.4)):
+            rows.append(
+                {
+                    "target": target, "layer": "reference", "suite": "quick", "suite_version": "1", "task": task,
+                    "metric": "acc", "value": value + shift,
+                    "ci_low": value + shift - 0.1, "ci_high": value + shift + 0.1,
+                    "n": 60 if task == "macro" else 30, "n_unscored": 1, "decode_tps_p50": 1234.5, "ttft_ms_p50": 5.25,
+                    "ttft_ms_p95": 50.0, "e2e_ms_p50": 20.0, "usd_per_mtok_in": None, "usd_per_mtok_out": None,
+                    "usd_total": None, "run_ids": [f"20261123T000000000Z-{target[:1]}"], **changes,
+                }
+            )  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def test_the_best_target_comes_first_and_unknown_is_a_dash() -> None:
+    columns, rows = terminal.overview_cells(report())
+    cells = [dict(zip(columns, row, strict=True)) for row in rows]
+    assert [c["target"] for c in cells] == ["<b>better</b>", "worse"]
+    assert cells[0]["macro"] == "0.600 ± 0.100"
+    assert (cells[0]["n"], cells[0]["unscored"], cells[0]["tok/s"]) == ("60", "2", "1,234")
+    assert cells[0]["$/M in"] == cells[0]["$ spent"] == "–"
+
+
+def test_zero_is_zero_and_not_unknown() -> None:
+    columns, rows = terminal.overview_cells(report(usd_per_mtok_in=0.0, value=0.0, ci_low=0.0, ci_high=0.1))
+    cells = dict(zip(columns, rows[0], strict=True))
+    assert cells["$/M in"] == "0.00"
+    assert cells["macro"] == "0.000 ± 0.050"
+
+
+def test_a_task_that_has_no_score_is_a_dash() -> None:
+    _, rows = terminal.task_cells(report(value=None))
+    assert rows[0][1:] == ["–", "–"]
+
+
+def test_tables_fit_a_terminal_of_a_hundred_columns() -> None:
+    out = StringIO()
+    for table in terminal.report_tables(report()):
+        Console(file=out, width=100).print(table)
+    assert max(len(line.rstrip()) for line in out.getvalue().splitlines()) <= 100
+
+
+def test_names_from_outside_are_escaped_in_the_page() -> None:
+    unscored = pd.DataFrame(columns=["run_id", "target", "task", "state", "n"])
+    text = page.render(report(), unscored)
+    shown = re.sub(r"<script.*?</script>", "", text, flags=re.DOTALL)
+    assert "<b>better</b>" not in shown
+    assert "&lt;b&gt;better&lt;/b&gt;" in shown
+
+
+def test_an_empty_store_makes_a_page_that_says_so() -> None:
+    assert "bench run" in page.render(report().iloc[:0], pd.DataFrame())
+
+
+def test_one_line_says_what_became_of_a_run() -> None:
+    done = Outcome(run_id="r", target_id="t", n_items=240, n_attempts=240, elapsed_s=12.34)
+    again = Outcome(run_id="r", target_id="t", n_items=240, n_replayed=240)
+    stopped = Outcome(run_id="r", target_id="t", stop=EngineError("it died"))
+    assert terminal.ending(done) == "t: 240 answers in 12.3 s"
+    assert terminal.ending(again) == "t: all 240 answers are in r; nothing was asked again"
+    assert terminal.ending(stopped) == "t: stopped: it died"
