@@ -71,10 +71,13 @@ class Exchange(httpx.AsyncByteStream):
         self.keep_alive = self.keep_alive and not self.ended
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self.headers.append((name, value))
+        if not self.ended:
+            self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
         status = self._parser.get_status_code()
+        if self.ended:
+            return
         if status < 200:
             self._interim = True
             self.headers.clear()
@@ -85,6 +88,8 @@ class Exchange(httpx.AsyncByteStream):
         self.wake()
 
     def on_body(self, piece: bytes) -> None:
+        if self.ended:
+            return
         self.pieces.append((self.last_ns, piece))
         self.bytes_waiting += len(piece)
 

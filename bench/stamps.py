@@ -63,13 +63,13 @@ class Stamper:
 
         Never before the stamp that came before it, never after now.
         """
-        if kernel is None:
-            return self._as_read(self._monotonic())
         read_ns, distance_ns, width_ns = self._sample()
         moved = abs(distance_ns - self._distance_ns) > NOISE_NS + width_ns
         self._distance_ns = distance_ns
+        if kernel is None or moved:
+            return self._as_read(read_ns)
         stamp = kernel - distance_ns
-        if moved or not self._floor_ns - NOISE_NS <= stamp <= read_ns + NOISE_NS + width_ns:
+        if not self._floor_ns - NOISE_NS <= stamp <= read_ns + NOISE_NS + width_ns:
             return self._as_read(read_ns)
         stamp = max(self._floor_ns, min(stamp, read_ns))
         self._floor_ns = stamp

@@ -76,8 +76,9 @@ async def opened(
 async def _pump(response: httpx.Response, exchange: Exchange) -> None:
     drained = asyncio.Event()
     exchange.on_drained = drained.set
+    assert isinstance(response.stream, httpx.AsyncByteStream)
     try:
-        async for piece in response.aiter_raw():
+        async for piece in response.stream:
             exchange.last_ns = time.perf_counter_ns()
             exchange.bytes_in += len(piece)
             exchange.on_body(piece)
@@ -89,6 +90,9 @@ async def _pump(response: httpx.Response, exchange: Exchange) -> None:
         exchange.fail(error)
     else:
         exchange.end()
+    finally:
+        # Whatever happened, nobody waits for more.
+        exchange.fail(httpx.ReadError("reading the answer was given up"))
 
 
 def _proxy_of(url: httpx.URL) -> str | None:

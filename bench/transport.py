@@ -39,10 +39,9 @@ class Transport(httpx.AsyncBaseTransport):
         self._idle: defaultdict[Origin, list[Connection]] = defaultdict(list)
         self._all: set[Connection] = set()
         self._tls: ssl.SSLContext | None = None
-        self._keeper = _stamping_on()
+        self._keeper: socket.socket | None = None
         self._readers: Readiness | None = None
         self._buffer = memoryview(bytearray(_READ_BYTES))
-        raise_file_limit()
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Sends, and returns when the head has come; `extensions["exchange"]` goes on filling.
@@ -143,6 +142,9 @@ class Transport(httpx.AsyncBaseTransport):
 
     async def _connect(self, origin: Origin, at_most_s: float | None) -> Connection:
         scheme, host, port = origin
+        if self._keeper is None:
+            raise_file_limit()
+            self._keeper = _stamping_on()
         try:
             async with asyncio.timeout(at_most_s):
                 sock = await _connected(host, port)
@@ -190,13 +192,12 @@ def raise_file_limit() -> None:
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
-def _stamping_on() -> socket.socket | None:
+def _stamping_on() -> socket.socket:
     """A socket that keeps the kernel stamping: it starts late for the first socket to ask, and ends with the last."""
-    if not KERNEL_STAMPS:
-        return None
     keeper = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    with suppress(OSError):
-        keeper.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
+    if KERNEL_STAMPS:
+        with suppress(OSError):
+            keeper.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
     return keeper
 
 

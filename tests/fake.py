@@ -359,6 +359,8 @@ class Server:
             raw["tokens"] = int(raw["tokens"])
         plan = Plan(**raw)
         self.requests += 1
+        if plan.fault == "never_ending":
+            plan = replace(plan, gap_ms=max(plan.gap_ms, 1.0))
         if plan.fault == "rotate":
             return replace(plan, fault=FRAMING[self.requests % len(FRAMING)])
         if plan.fault == "rotate_all":
@@ -414,7 +416,7 @@ class Line:
         for _, kind, raw in control:
             if kind == 35 and len(raw) == 16:
                 seconds, nanoseconds = struct.unpack("=qq", raw)
-                stamp = seconds * 10**9 + nanoseconds - (time.time_ns() - time.perf_counter_ns())
+                stamp = seconds * 10**9 + nanoseconds - clock_distance_ns()
         self.received(data, stamp)
 
     def received(self, data: bytes, stamp: int) -> None:
@@ -484,6 +486,16 @@ class Line:
             with suppress(OSError):
                 self.sock.sendall(self.outbox)
         self.sock.close()
+
+
+def clock_distance_ns() -> int:
+    """Wall minus monotonic clock; of three samples the one that was least interrupted."""
+    samples = []
+    for _ in range(3):
+        before = time.perf_counter_ns()
+        wall = time.time_ns()
+        samples.append((time.perf_counter_ns() - before, wall - before))
+    return min(samples)[1]
 
 
 class TlsLine(asyncio.Protocol, Line):
@@ -612,6 +624,8 @@ class Reply:
         """Writes all that is due, then sleeps until the next token; what is no token goes with what is before it."""
         frames, fault = self.frames, self.plan.fault
         while self.at < len(frames):
+            if self.line.reply is not self:
+                return
             kind, raw = frames[self.at]
             if self.at and fault in STOPS and STOPS[fault](self):
                 return

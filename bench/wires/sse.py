@@ -1,8 +1,9 @@
 """Cuts a byte stream into the `data` payloads of server-sent events, however the reads fell.
 
 Rules: WHATWG HTML, section 9.2.6. Lines end in LF, CRLF or CR and in nothing else (U+2028 is legal inside JSON), so the
-stream is cut as bytes and never decoded here. Two liberties, both needed by servers seen: the last event may lack its
-empty line, and a bare JSON object on a line of its own is a payload (errors sent without `data:`, NDJSON).
+stream is cut as bytes and never decoded here. Three liberties, all needed by servers seen: the last event may lack its
+empty line; an empty payload is a heartbeat and dropped; a bare JSON object on a line of its own is a payload (errors
+sent without `data:`, NDJSON).
 """
 
 from __future__ import annotations
@@ -33,10 +34,10 @@ class Framer:
             return self._lines(piece)
         # A whole number of frames with LF ends, as most servers send them; most often one of one line.
         if piece.find(b"\n") == len(piece) - 2 and piece[:6] == b"data: ":
-            return [piece[6:-2]]
+            return [piece[6:-2]] if len(piece) > 8 else []
         payloads: list[bytes] = []
         for frame in piece[:-2].split(b"\n\n"):
-            if frame[:6] == b"data: " and b"\n" not in frame:
+            if frame[:6] == b"data: " and len(frame) > 6 and b"\n" not in frame:
                 payloads.append(frame[6:])
             else:
                 payloads += self._lines(frame + b"\n\n")
@@ -82,7 +83,9 @@ class Framer:
             line = line.removeprefix(_BOM)
         if not line:
             if self._open:
-                payloads.append(b"\n".join(self._open))
+                payload = b"\n".join(self._open)
+                if payload:
+                    payloads.append(payload)
                 self._open.clear()
                 self._open_bytes = 0
         elif line.startswith(b"data:"):
