@@ -22,6 +22,7 @@ from bench.catalog import suite as find_suite
 from bench.catalog import target as find_target
 from bench.engines.embedded import family
 from bench.errors import BenchError, BudgetStop, ConfigError, EngineError, RunError, Unreachable
+from bench.items import items_file
 from bench.judge import LoopThread, Question
 from bench.records import ANSWERED, Endpoint, Measurement, Request
 from bench.traffic import Patience, Traffic
@@ -164,6 +165,8 @@ def questions(
     from bench.client import key_of
 
     found = find_suite(suite)
+    for task in found.tasks:
+        items_file(task.name, items)
     names = targets or [f"embedded:{model.name}" for model in family()]
     wanted = [find_target(name, catalog) for name in dict.fromkeys(names)]
     for target in wanted:
