@@ -32,8 +32,8 @@ from bench.wires.sse import Framer
 EVENTS = 1000
 STREAMS, TOKENS = 64, 128
 FRAME = (
-    b'data: {"id":"chatcmpl-1","object":"chat.completion.chunk","created":1760000000,"model":"m",'
-    b'"system_fingerprint":"fp_1","choices":[{"index":0,"delta":{"content":" tok%d"},"logprobs":null,"finish_reason":null}],"usage":null}\n\n'
+    b'data: {"id":"chatcmpl-1","object":"chat.completion.chunk","created":1760000000,"model":"m","system_fingerprint":'
+    b'"fp_1","choices":[{"index":0,"delta":{"content":" t%d"},"logprobs":null,"finish_reason":null}],"usage":null}\n\n'
 )
 LAST = b'data: {"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}\n\n'
 
