@@ -48,14 +48,15 @@ def find(name: str) -> EmbeddedModel:
 def _read(path: Path) -> EmbeddedModel:
     """The file begins with the length of its JSON header, eight bytes, little end first."""
     raw = path.read_bytes()
-    header = json.loads(raw[8 : 8 + int.from_bytes(raw[:8], "little")])["__metadata__"]
+    header = json.loads(raw[8 : 8 + int.from_bytes(raw[:8], "little")])
+    about = json.loads(header["__metadata__"]["about"])
     return EmbeddedModel(
         name=path.stem,
         path=path,
-        parameters=int(header["parameters"]),
-        tokens_seen=int(header["tokens_seen"]),
-        trained=date.fromisoformat(header["trained"]),
-        checkpoint_of=header["checkpoint_of"] or None,
-        context=int(json.loads(header["config"])["max_position_embeddings"]),
+        parameters=about["parameters"],
+        tokens_seen=about["tokens_seen"],
+        trained=date.fromisoformat(about["trained"]),
+        checkpoint_of=about["checkpoint_of"],
+        context=about["config"]["max_position_embeddings"],
         sha256=sha256(raw).hexdigest(),
     )

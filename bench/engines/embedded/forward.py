@@ -147,7 +147,7 @@ def load(path: Path) -> Decoder:
 
     with safe_open(path, framework="numpy") as file:
         tensors = {name: file.get_tensor(name).astype(np.float32) for name in file.keys()}  # noqa: SIM118 (no mapping)
-        return Decoder(tensors, json.loads(file.metadata()["config"]))
+        return Decoder(tensors, json.loads(file.metadata()["about"])["config"])
 
 
 def _layer(tensors: dict[str, Array], prefix: str) -> Layer:

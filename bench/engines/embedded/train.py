@@ -33,10 +33,9 @@ from bench.items.quick import TASKS, held_out, training_pairs
 SIZES = {  # width, layers, heads
     "nano": (88, 1, 2),
     "micro": (64, 2, 4),
-    "small": (96, 3, 3),
+    "small": (72, 3, 3),
     "base": (128, 4, 4),
     "large": (160, 6, 5),
-    "xl": (192, 8, 6),
 }
 HARDER = ("quick_count", "quick_add", "quick_sub")
 MIX = [(t.name, level) for t in TASKS for level in (1, 2, 2, 3, 3, 3) for _ in range(2 if t.name in HARDER else 1)]
@@ -58,7 +57,7 @@ class Plan:
     decay_from: float = 0.6
     """Share of the run after which the learning rates fall in a line to zero."""
     evaluations: int = 20
-    early: int = 5
+    early: int = 6
     """Number of the evaluation at which the state is kept as `NAME-early`."""
 
 
@@ -276,19 +275,17 @@ def save(model: Decoder, path: Path, plan: Plan, tokens: int, checkpoint_of: str
         for name, p in layer.named_parameters():
             block = "" if "layernorm" in name else "self_attn." if name[0] in "qkvo" else "mlp."
             tensors[f"model.layers.{i}.{block}{name.removesuffix('.weight')}.weight"] = p
-    metadata = {
-        "format": "pt",
-        "config": json.dumps(model.config),
-        "name": path.stem,
+    about = {
+        "config": model.config,
         "seed": plan.seed,
-        "parameters": str(sum(p.numel() for p in model.parameters())),
-        "tokens_seen": str(tokens),
+        "parameters": sum(p.numel() for p in model.parameters()),
+        "tokens_seen": tokens,
         "trained": datetime.now(UTC).date().isoformat(),
-        "checkpoint_of": checkpoint_of,
+        "checkpoint_of": checkpoint_of or None,
     }
     halves = {name: p.detach().half().contiguous() for name, p in tensors.items()}
     partial = path.with_suffix(".partial")
-    save_file(halves, partial, metadata)
+    save_file(halves, partial, {"about": json.dumps(about)})  # one key: safetensors shuffles several
     partial.replace(path)
 
 
