@@ -10,19 +10,20 @@ import asyncio
 import json
 import time
 import zlib
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Self
 
 import httpx
 
+from bench.attempt import Attempt
 from bench.errors import Broken, ConfigError, Garbled, RequestError, TimedOut, Unreachable
 from bench.exchange import Exchange, NotHttp
 from bench.failures import failure_of, one_line
-from bench.fold import Fold, failure_columns, offsets, prompt_text
+from bench.fold import Fold
 from bench.keys import Secrets, key_of
+from bench.loop import collector, new_event_loop
 from bench.records import Endpoint, Measurement, Request
 from bench.stock import opened, stock_transport
 from bench.transport import Transport
@@ -36,7 +37,6 @@ _LOOK_S = 1.0
 """How often a stream is looked at while it runs: for its deadlines, and for an end that the server never closes."""
 _SLICE = 32
 """Reads folded before other tasks, and the sockets, get their turn: about 0.2 ms."""
-_REQUEST_IDS = ("x-request-id", "request-id", "apim-request-id", "inference-id", "x-generation-id")
 
 
 class Client:
@@ -68,6 +68,7 @@ class Client:
 
     async def __aenter__(self) -> Self:
         await self._http.__aenter__()
+        collector.hold()
         return self
 
     async def __aexit__(
@@ -76,6 +77,7 @@ class Client:
         exc_value: BaseException | None = None,
         traceback: TracebackType | None = None,
     ) -> None:
+        collector.release()
         await self._http.__aexit__(exc_type, exc_value, traceback)
 
     async def send(self, request: Request, *, on_cancel: Callable[[Measurement], None] | None = None) -> Measurement:
@@ -85,7 +87,8 @@ class Client:
         the connection first and hands the row with status `cancelled` to `on_cancel`.
         """
         outgoing = self.wire.encode(self.endpoint, request)
-        attempt = Attempt(self, request)
+        fold = Fold(self.wire, self.endpoint, request, self.secrets.redact)
+        attempt = Attempt(request, fold, self.run_id, self.endpoint.target_id, self.secrets.redact)
         self.inflight += 1
         try:
             async with asyncio.timeout(self.endpoint.total_timeout_s):
@@ -138,9 +141,9 @@ class Client:
         content = json.dumps(outgoing.body, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
         headers = {"x-request-id": attempt.request.request_id, **outgoing.headers}
         request = self._request("POST", outgoing.path, headers, content)
-        request.extensions["begun"] = attempt.begun
+        request.extensions["begun"] = lambda exchange: attempt.begun(exchange, self.inflight)
         async with self._open(request) as (response, exchange):
-            attempt.headed(response)
+            attempt.headed(response.status_code, response.headers)
             if response.status_code != 200:
                 body = await _body(exchange, MAX_ERROR_BYTES)
                 raise failure_of(response.status_code, response.headers, body, redact=self.secrets.redact)
@@ -157,8 +160,7 @@ class Client:
             raise Garbled(f"HTTP 200 with {kind} instead of a stream: {one_line(page)[:80]!r}", http_status=200)
         coding = response.headers.get("content-encoding", "identity").strip().lower()
         if coding in ("gzip", "deflate"):
-            unpack = zlib.decompressobj(47 if coding == "gzip" else 15).decompress
-            return lambda pieces: [(stamp, unpack(piece)) for stamp, piece in pieces]
+            return zlib.decompressobj(47 if coding == "gzip" else 15).decompress
         if coding != "identity":
             raise Garbled(f"the server sent content-encoding {one_line(coding)!r}, which was not asked for")
         return None
@@ -192,11 +194,11 @@ class Client:
         if exchange.bytes_in > MAX_ANSWER_BYTES:
             raise Garbled(f"the answer is larger than {MAX_ANSWER_BYTES >> 20} MiB; it was given up")
         async with self._turn:
-            pieces = exchange.take()
+            stamps, pieces = exchange.take()
             for start in range(0, len(pieces), _SLICE):
-                some = pieces[start : start + _SLICE]
+                some: Iterable[bytes] = pieces[start : start + _SLICE]
                 try:
-                    fold.take(unpack(some) if unpack else some)
+                    fold.take(zip(stamps[start : start + _SLICE], map(unpack, some) if unpack else some, strict=True))
                 except zlib.error as error:
                     raise Garbled(f"the compressed answer cannot be unpacked: {error}") from error
                 await asyncio.sleep(0)
@@ -253,79 +255,7 @@ class Client:
                 return Broken(said)
 
 
-Pieces = list[tuple[int, bytes]]
-Unpack = Callable[[Pieces], Pieces]
-
-
-class Attempt:
-    """What is known of one request so far; turned into its row when it is over."""
-
-    def __init__(self, client: Client, request: Request) -> None:
-        self.request = request
-        self.fold = Fold(client.wire, client.endpoint, request, client.secrets.redact)
-        self._client = client
-        self._exchange: Exchange | None = None
-        self._inflight: int | None = None
-        self._http_status: int | None = None
-        self._header_id: str | None = None
-        self._started_at = _now()
-
-    def begun(self, exchange: Exchange) -> None:
-        """Its bytes are being handed to a socket; again, if the first was a kept connection that proved dead."""
-        self._exchange, self._inflight, self._started_at = exchange, self._client.inflight, _now()
-
-    def headed(self, response: httpx.Response) -> None:
-        self._http_status = response.status_code
-        ids = (response.headers.get(name) for name in _REQUEST_IDS)
-        self._header_id = next((i for i in ids if i and i != self.request.request_id), None)
-
-    def answered(self) -> Measurement:
-        """The row of an answer that ended; a finish reason that means failure makes it a failed one."""
-        try:
-            return self._row({"status": self.fold.status(), "end_ns": self.fold.end_ns})
-        except RequestError as error:
-            return self.failed(error)
-
-    def failed(self, error: RequestError) -> Measurement:
-        row = failure_columns(error)
-        row["error"] = one_line(self._client.secrets.redact(str(row["error"])))
-        return self._row({"end_ns": time.perf_counter_ns(), **row})
-
-    def cancelled(self) -> Measurement:
-        return self._row({"status": "cancelled", "error": "cancelled by us", "end_ns": time.perf_counter_ns()})
-
-    def _row(self, outcome: dict[str, Any]) -> Measurement:
-        request, exchange = self.request, self._exchange
-        sent_ns = exchange.sent_ns if exchange else None
-        row: dict[str, Any] = {
-            "request_id": request.request_id,
-            "run_id": self._client.run_id,
-            "target_id": self._client.endpoint.target_id,
-            "request_key": request.request_key,
-            "attempt": request.attempt,
-            "kind": request.kind,
-            "task": request.task,
-            "doc_id": request.doc_id,
-            "repeat": request.repeat,
-            "http_status": self._http_status,
-            "sched_ns": sent_ns if request.sched_ns is None else request.sched_ns,
-            "sent_ns": sent_ns,
-            "started_at": self._started_at,
-            "inflight": self._inflight,
-            "prompt": prompt_text(request),
-            "chunk_offsets_ns": offsets(self.fold.token_ns, sent_ns),
-        }
-        if exchange is not None:
-            row |= {
-                "headers_ns": exchange.headers_ns,
-                "connection_reused": exchange.reused,
-                "stamp_source": exchange.source,
-                "read_lag_max_ns": exchange.lag_max_ns,
-            }
-        row |= self.fold.columns() | outcome
-        if row.get("response_id") is None and self._header_id:
-            row["response_id"] = one_line(self._client.secrets.redact(self._header_id))
-        return Measurement(**row)
+Unpack = Callable[[bytes], bytes]
 
 
 async def probe(base_url: str, *, timeout_s: float = 0.5) -> list[str] | None:
@@ -345,21 +275,12 @@ async def probe(base_url: str, *, timeout_s: float = 0.5) -> list[str] | None:
         return None
 
 
-def new_event_loop() -> asyncio.AbstractEventLoop:
-    """uvloop's where it runs, else the standard one; for `asyncio.Runner(loop_factory=…)`."""
-    try:
-        import uvloop
-    except ImportError:
-        return asyncio.new_event_loop()
-    return uvloop.new_event_loop()
-
-
 async def _body(exchange: Exchange, at_most_bytes: int) -> bytes:
     """The body so far as it comes, cut at the bound; what a broken connection left is enough for a message."""
     body = b""
     while True:
         ended = exchange.ended
-        body += b"".join(piece for _, piece in exchange.take())
+        body += b"".join(exchange.take()[1])
         if ended or len(body) >= at_most_bytes:
             return body[:at_most_bytes]
         await exchange.wait(_LOOK_S)
@@ -381,7 +302,3 @@ def _below(base: httpx.URL, path: str) -> bytes:
     """The path below the base URL's, its query (Azure's `api-version`) kept behind."""
     head, mark, query = base.raw_path.partition(b"?")
     return head.rstrip(b"/") + path.encode() + mark + query
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")

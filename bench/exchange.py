@@ -16,6 +16,8 @@ import httpx
 HIGH_WATER_BYTES = 1 << 20
 MAX_HEAD_BYTES = 256 << 10
 
+Taken = tuple[list[int], list[bytes]]
+
 
 class NotHttp(httpx.RemoteProtocolError):
     """What came is no HTTP/1.1."""
@@ -42,7 +44,9 @@ class Exchange(httpx.AsyncByteStream):
         """Stamp of the read under way, or of the last one; 0 before the first byte."""
         self.status = 0
         self.headers: list[tuple[bytes, bytes]] = []
-        self.pieces: list[tuple[int, bytes]] = []
+        # Two lists and no pairs: a container for every event would wake the garbage collector, which stops everything.
+        self._stamps: list[int] = []
+        self._pieces: list[bytes] = []
         self.bytes_waiting = 0
         self.bytes_in = 0
         self.until_close = False
@@ -90,7 +94,8 @@ class Exchange(httpx.AsyncByteStream):
     def on_body(self, piece: bytes) -> None:
         if self.ended:
             return
-        self.pieces.append((self.last_ns, piece))
+        self._stamps.append(self.last_ns)
+        self._pieces.append(piece)
         self.bytes_waiting += len(piece)
 
     def on_message_complete(self) -> None:
@@ -144,9 +149,10 @@ class Exchange(httpx.AsyncByteStream):
         if not self.status:
             raise self.error or httpx.RemoteProtocolError("the answer ended before its head")
 
-    def take(self) -> list[tuple[int, bytes]]:
-        """What has come since the last call, in order."""
-        taken, self.pieces, self.bytes_waiting = self.pieces, [], 0
+    def take(self) -> Taken:
+        """Stamps and pieces of what has come since the last call, in order."""
+        taken = self._stamps, self._pieces
+        self._stamps, self._pieces, self.bytes_waiting = [], [], 0
         if self.on_drained is not None:
             self.on_drained()
         return taken
@@ -154,7 +160,7 @@ class Exchange(httpx.AsyncByteStream):
     async def __aiter__(self) -> AsyncIterator[bytes]:
         while True:
             ended, before = self.ended, self.bytes_in
-            for _, piece in self.take():
+            for piece in self.take()[1]:
                 yield piece
             if ended:
                 if self.error is not None:

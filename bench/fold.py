@@ -9,6 +9,7 @@ import json
 import re
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
+from itertools import accumulate
 from typing import Any
 
 from bench.errors import Broken, Garbled, RateLimited, Refused, RequestError, ServerFault
@@ -40,7 +41,8 @@ class Fold:
         self._redact = redact
         self._framer: Framer | None = Framer()
         self._whole: list[bytes] = []
-        self._visible: list[tuple[int, str]] = []
+        self._texts: list[str] = []
+        self._text_ns: list[int] = []
         self._thoughts: list[str] = []
         self._refusal = ""
         self._logprobs: list[TokenLogprob] = []
@@ -139,7 +141,8 @@ class Fold:
 
     def _said(self, stamp: int, text: str) -> None:
         """An event of visible text and nothing else that is new."""
-        self._visible.append((stamp, text))
+        self._texts.append(text)
+        self._text_ns.append(stamp)
         if self._echo_pending:
             # The echoed prompt is the server repeating us: it starts no clock.
             self._echo_pending = False
@@ -161,7 +164,7 @@ class Fold:
         """The status of an answer that ended; raises for a finish reason that is a failure."""
         finish = self.finish_reason or ""
         status = status_of(finish)
-        joined("".join(text for _, text in self._visible), strict=True)
+        joined("".join(self._texts), strict=True)
         if self._refusal and status == "ok":
             return "refused"
         if status == "http_error":
@@ -211,7 +214,7 @@ class Fold:
 
     def _parted(self) -> tuple[str, str, int | None]:
         """(answer, reasoning, stamp of the first event of the answer), inline thoughts cut out of the visible text."""
-        raw = "".join(text for _, text in self._visible)
+        raw = "".join(self._texts)
         start, thought = _thought(raw, tagged_elsewhere=bool(self._thoughts))
         reasoning = joined("".join(self._thoughts) + thought)
         answer = joined(raw[start:])
@@ -225,12 +228,7 @@ class Fold:
 
     def _stamp_at(self, position: int) -> int:
         """Stamp of the event that brought this character of the visible text."""
-        ends: list[int] = []
-        total = 0
-        for _, text in self._visible:
-            total += len(text)
-            ends.append(total)
-        return self._visible[bisect_right(ends, position)][0]
+        return self._text_ns[bisect_right(list(accumulate(map(len, self._texts))), position)]
 
 
 def _thought(text: str, *, tagged_elsewhere: bool) -> tuple[int, str]:

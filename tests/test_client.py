@@ -388,3 +388,17 @@ def test_a_base_url_may_hold_a_query(server: Running) -> None:
     m = sent(Endpoint(**{**vars(endpoint(server)), "base_url": url}))
     assert m.status == "ok"
     assert server.truth(m.request_id).path == "/v1/deployments/x/chat/completions?api-version=2024-10-21"
+
+
+def test_the_garbage_collector_is_as_it_was_when_the_last_client_has_closed(server: Running) -> None:
+    import gc
+
+    async def main() -> None:
+        async with Client(endpoint(server)) as one:
+            async with Client(endpoint(server)) as other:
+                assert (await other.send(ask())).status == "ok"
+            assert gc.get_freeze_count() > 0
+            assert (await one.send(ask())).status == "ok"
+
+    run(main)
+    assert gc.get_freeze_count() == 0

@@ -18,7 +18,7 @@ from bench.client import Client, new_event_loop
 from bench.exchange import HIGH_WATER_BYTES, Exchange
 from bench.records import Endpoint, Measurement, Request
 from bench.stamps import Stamper
-from bench.transport import Transport, raise_file_limit
+from bench.transport import Transport, make_room_for_files
 
 DONE = b'data: {"choices":[{"delta":{"content":"hi"},"finish_reason":"stop"}]}\n\ndata: [DONE]\n\n'
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
@@ -375,7 +375,7 @@ def test_the_limit_on_open_files_is_raised_and_never_lowered() -> None:
     import resource
 
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
-    raise_file_limit()
+    make_room_for_files()
     after = resource.getrlimit(resource.RLIMIT_NOFILE)
     assert after[0] >= before[0]
     assert after[1] == before[1]

@@ -278,6 +278,12 @@ def test_quirks_bend_the_body() -> None:
     assert merged == [{"role": "user", "content": "s\n\nu"}]
 
 
+def test_a_model_that_samples_only_without_reasoning_gets_a_temperature_only_then() -> None:
+    when_none = endpoint(sampling="when_none")
+    assert "temperature" not in openai_chat.encode(when_none, ask()).body
+    assert openai_chat.encode(when_none, ask(extra={"reasoning_effort": "none"})).body["temperature"] == 0.0
+
+
 def test_a_completions_request_carries_prompt_echo_and_logprobs() -> None:
     out = openai_completions.encode(endpoint("openai_completions"), ask(echo=True, logprobs=1, max_tokens=0))
     assert out.path == "/completions"

@@ -1,7 +1,7 @@
 """What Chat and Completions share: request fields, ids, usage, errors, and the quirks that bend them.
 
 Quirks read here (data of the catalogue, keyed by exact model id):
-`cap_field` (`max_tokens` or `max_completion_tokens`), `sampling` (`free`; anything else sends no temperature),
+`cap_field` (`max_tokens` or `max_completion_tokens`), `sampling` (`free`; `when_none`: a temperature only with `reasoning_effort` none; anything else: no temperature),
 `seed_field` (another name, or false: none), `stop_max` (0: never sent), `stream_options` (false: none),
 `extra_body` (merged into every body).
 """
@@ -27,7 +27,9 @@ def common_body(endpoint: Endpoint, request: Request) -> dict[str, Any]:
     """Model, caps, sampling and streaming; `request.extra` is merged last, by `finished`."""
     quirks = endpoint.quirks
     body: dict[str, Any] = {"model": endpoint.model, quirks.get("cap_field", "max_tokens"): request.max_tokens}
-    if request.temperature is not None and quirks.get("sampling", "free") == "free":
+    sampling = quirks.get("sampling", "free")
+    cool = request.extra.get("reasoning_effort") == "none"
+    if request.temperature is not None and (sampling == "free" or (sampling == "when_none" and cool)):
         body["temperature"] = request.temperature
     seed_field = quirks.get("seed_field", "seed")
     if request.seed is not None and seed_field:
