@@ -32,7 +32,6 @@ class Collector:
         with self._lock:
             self._holders += 1
             if self._holders == 1:
-                gc.collect()
                 gc.freeze()
 
     def release(self) -> None:

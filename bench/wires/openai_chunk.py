@@ -1,9 +1,9 @@
 """What Chat and Completions share: request fields, ids, usage, errors, and the quirks that bend them.
 
-Quirks read here (data of the catalogue, keyed by exact model id):
-`cap_field` (`max_tokens` or `max_completion_tokens`), `sampling` (`free`; `when_none`: a temperature only with `reasoning_effort` none; anything else: no temperature),
-`seed_field` (another name, or false: none), `stop_max` (0: never sent), `stream_options` (false: none),
-`extra_body` (merged into every body).
+Quirks read here (data of the catalogue, by exact model id): `cap_field` (`max_tokens` or `max_completion_tokens`),
+`sampling` (`free`; `when_none`: a temperature only with `reasoning_effort` none; anything else: no temperature),
+`seed_field` (another name, or false: none), `stop_max` (0: never sent), `stream_options` (false: none), `extra_body`
+(merged into every body).
 """
 
 from __future__ import annotations
