@@ -3,7 +3,8 @@
     pytest tests/benchmarks/test_client_bench.py --benchmark-enable
 
 The last two are one comparison: 256 streams of 128 tokens, 10 ms apart (16 streams when benchmarks are off);
-`extra_info` holds this process's CPU microseconds per event, connections and parsing included. `accuracy.py` beside this file says how right the stamps are.
+`extra_info` holds this process's CPU microseconds per event, connections and parsing included. `accuracy.py` beside
+this file says how right the stamps are.
 """
 
 import asyncio
