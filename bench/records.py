@@ -11,7 +11,16 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 Status = Literal[
-    "ok", "refused", "truncated", "filtered", "http_error", "timeout", "connect_error", "stream_cut", "garbled", "cancelled"
+    "ok",
+    "refused",
+    "truncated",
+    "filtered",
+    "http_error",
+    "timeout",
+    "connect_error",
+    "stream_cut",
+    "garbled",
+    "cancelled",
 ]
 ANSWERED: frozenset[str] = frozenset({"ok", "refused", "truncated", "filtered"})
 """Statuses in which the server said all it was going to say: asking again would buy the same thing twice."""

@@ -13,9 +13,12 @@ from bench.errors import nearest
 QUIRKS: Mapping[str, str] = {
     "auth": "how the key travels: bearer (where nothing is said), x-api-key, api-key, x-goog-api-key",
     "cap_field": "name of the token cap in the body: max_tokens or max_completion_tokens",
+    "end": "`done` where [DONE] alone is a good end; elsewhere a stream without a finish reason was cut",
     "ends": "ISO date on which the provider retires the model",
     "extra_body": "fragment merged into every body",
+    "http2": "true where the server is to be asked over HTTP/2",
     "only_wire": "the only wire on which this model answers",
+    "output_excludes_reasoning": "true where the usage's output tokens leave reasoning out",
     "reasoning": "none, optional, always",
     "reasoning_levels": "effort words this model accepts",
     "reasoning_off": "fragment of the body that switches reasoning off",

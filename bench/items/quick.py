@@ -1,7 +1,8 @@
 """The eight `quick` tasks: one-line questions for decoders of a million parameters; a smoke test for any chat model.
 
 Prompts are at most 48 characters of `a-z 0-9 space ( ) [ ] + - = : ? newline` and end with `Answer:`. Items of a task
-share nothing but their level, which is chosen and not drawn, so each is its own cluster. Strict and lenient reading are the same: the first line, exactly.
+share nothing but their level, which is chosen and not drawn, so each is its own cluster. Strict and lenient reading are
+the same: the first line, exactly.
 """
 
 from __future__ import annotations

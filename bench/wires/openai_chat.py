@@ -25,7 +25,7 @@ from bench.wires.openai_chunk import (
 )
 
 VERBATIM = True
-"""The text of an event is a JSON string of its payload as it stands: `bench.pattern` may skip the parsing."""
+"""The text of an event is a JSON string of its payload as it stands: `bench.client.pattern` may skip the parsing."""
 
 
 def encode(endpoint: Endpoint, request: Request) -> Outgoing:

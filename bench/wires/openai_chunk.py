@@ -62,8 +62,8 @@ def _stops(request: Request, stop_max: int | None) -> list[str]:
 def parse(payload: bytes) -> dict[str, Any]:
     """One JSON object; `Garbled` if it is anything else.
 
-    Lone surrogate escapes and bytes cut out of a character (byte-level tokenisers) are kept for `bench.fold` to join:
-    the fast parser refuses both, the standard one takes the first, and the second travel as surrogate escapes.
+    Lone surrogate escapes and bytes cut out of a character (byte-level tokenisers) are kept for `bench.client.fold` to
+    join: the fast parser refuses both, the standard one takes the first, and the second travel as surrogate escapes.
     """
     try:
         chunk = from_json(payload)

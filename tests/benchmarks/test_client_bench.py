@@ -25,7 +25,7 @@ import accuracy
 from fake import Running, fake_server
 
 from bench.client import Client, new_event_loop
-from bench.fold import Fold
+from bench.client.fold import Fold
 from bench.records import Endpoint, Request
 from bench.wires import openai_chat, wire
 from bench.wires.sse import Framer

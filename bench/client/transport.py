@@ -19,10 +19,10 @@ from typing import Any
 
 import httpx
 
-from bench.connection import Connection, Origin, Tls, reason_of
-from bench.exchange import Exchange
-from bench.readiness import Readiness, readiness
-from bench.stamps import KERNEL_STAMPS, SO_TIMESTAMPNS, Stamper
+from bench.client.connection import Connection, Origin, Tls, reason_of
+from bench.client.exchange import Exchange
+from bench.client.readiness import Readiness, readiness
+from bench.client.stamps import KERNEL_STAMPS, SO_TIMESTAMPNS, Stamper
 
 _READ_BYTES = 256 << 10
 _OTHER_ADDRESS_S = 1.0

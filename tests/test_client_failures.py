@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 
 import pytest
 
+from bench.client.failures import MAX_ERROR_CHARS, failure_of, in_band
 from bench.errors import RateLimited, Refused, RequestError, ServerFault
-from bench.failures import MAX_ERROR_CHARS, failure_of, in_band
 
 NOW = datetime(2026, 11, 23, 12, 0, 0, tzinfo=UTC)
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from bench.client.keys import Secrets, key_of
 from bench.errors import ConfigError
-from bench.keys import Secrets, key_of
 from bench.records import Endpoint
 
 KEY = "sk-live-0123456789abcdef"

@@ -15,10 +15,10 @@ import trustme
 from fake import Running, fake_server
 
 from bench.client import Client, new_event_loop
-from bench.exchange import HIGH_WATER_BYTES, Exchange
+from bench.client.exchange import HIGH_WATER_BYTES, Exchange
+from bench.client.stamps import Stamper
+from bench.client.transport import Transport, make_room_for_files
 from bench.records import Endpoint, Measurement, Request
-from bench.stamps import Stamper
-from bench.transport import Transport, make_room_for_files
 
 DONE = b'data: {"choices":[{"delta":{"content":"hi"},"finish_reason":"stop"}]}\n\ndata: [DONE]\n\n'
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"

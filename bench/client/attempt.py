@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from bench.client.exchange import Exchange
+from bench.client.failures import one_line
+from bench.client.fold import Fold, failure_columns, offsets, prompt_text
 from bench.errors import RequestError
-from bench.exchange import Exchange
-from bench.failures import one_line
-from bench.fold import Fold, failure_columns, offsets, prompt_text
 from bench.records import Measurement, Request
 
 _REQUEST_IDS = ("x-request-id", "request-id", "apim-request-id", "inference-id", "x-generation-id")

@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterable, Sequence
 from itertools import accumulate
 from typing import Any
 
+from bench.client.failures import in_band, one_line
+from bench.client.pattern import Pattern
 from bench.errors import Broken, Garbled, RateLimited, Refused, RequestError, ServerFault
-from bench.failures import in_band, one_line
-from bench.pattern import Pattern
 from bench.records import Endpoint, Request, Status, TokenLogprob
 from bench.wires import Event, Usage, Wire
 from bench.wires.finish import status_of

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench.stamps import NOISE_NS, SO_TIMESTAMPNS, Stamper, kernel_ns
+from bench.client.stamps import NOISE_NS, SO_TIMESTAMPNS, Stamper, kernel_ns
 
 EPOCH_NS = 1_800_000_000 * 10**9
 MS = 1_000_000

@@ -5,7 +5,7 @@ import json
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench.pattern import Pattern
+from bench.client.pattern import Pattern
 from bench.wires import Event, Usage, openai_chat
 
 

@@ -10,9 +10,9 @@ import pytest
 from fake import Running, fake_server
 
 from bench.client import Client
+from bench.client.stock import stock_transport
 from bench.errors import ConfigError
 from bench.records import Endpoint, Measurement, Request
-from bench.stock import stock_transport
 
 STREAM = (
     b'data: {"id":"c","choices":[{"delta":{"content":"hi"}}]}\n\n'

@@ -1,7 +1,7 @@
 """Sends one Request to one Endpoint, stamps what returns, and makes it a Measurement.
 
-The bytes are stamped by `bench.transport` as they arrive; they are parsed here later, in short slices, one answer at a
-time, so that reading always comes first. A failure is a row, never an exception and never an answer.
+The bytes are stamped by `bench.client.transport` as they arrive; they are parsed here later, in short slices, one
+answer at a time, so that reading always comes first. A failure is a row, never an exception and never an answer.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from typing import Any, Self
 
 import httpx
 
-from bench.attempt import Attempt
+from bench.client.attempt import Attempt
+from bench.client.exchange import Exchange, NotHttp
+from bench.client.failures import failure_of, one_line
+from bench.client.fold import Fold
+from bench.client.keys import Secrets, key_of
+from bench.client.loop import collector, new_event_loop
+from bench.client.stock import opened, stock_transport
+from bench.client.transport import Transport
 from bench.errors import Broken, ConfigError, Garbled, RequestError, TimedOut, Unreachable
-from bench.exchange import Exchange, NotHttp
-from bench.failures import failure_of, one_line
-from bench.fold import Fold
-from bench.keys import Secrets, key_of
-from bench.loop import collector, new_event_loop
 from bench.records import Endpoint, Measurement, Request
-from bench.stock import opened, stock_transport
-from bench.transport import Transport
 from bench.wires import Outgoing, wire
 
 __all__ = ["Client", "key_of", "new_event_loop", "probe"]

@@ -16,8 +16,8 @@ from urllib.request import getproxies, proxy_bypass
 
 import httpx
 
+from bench.client.exchange import HIGH_WATER_BYTES, Exchange
 from bench.errors import ConfigError
-from bench.exchange import HIGH_WATER_BYTES, Exchange
 from bench.records import Endpoint
 
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bench.client.fold import Fold, UnknownEnd, failure_columns, joined
 from bench.errors import Broken, Garbled, ServerFault
-from bench.fold import Fold, UnknownEnd, failure_columns, joined
 from bench.records import Endpoint, Request
 from bench.wires import wire
 
@@ -247,7 +247,7 @@ def test_whether_asking_again_can_help_is_a_column() -> None:
     finish=st.sampled_from(["stop", "length"]),
 )
 def test_skipping_the_parser_changes_nothing(texts: list[str], finish: str) -> None:
-    """Events through the pattern of `bench.pattern` and events decoded one by one give the same row."""
+    """Events through the pattern of `bench.client.pattern` and events decoded one by one give the same row."""
     import json
 
     chunks = [{"id": "c", "model": "m", "choices": [{"delta": {"role": "assistant", "content": t}}]} for t in texts]

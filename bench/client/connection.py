@@ -9,9 +9,9 @@ from collections.abc import Callable
 
 import httpx
 
-from bench.exchange import HIGH_WATER_BYTES, Exchange
-from bench.readiness import Readiness
-from bench.stamps import ANCILLARY_BYTES, Stamper, kernel_ns
+from bench.client.exchange import HIGH_WATER_BYTES, Exchange
+from bench.client.readiness import Readiness
+from bench.client.stamps import ANCILLARY_BYTES, Stamper, kernel_ns
 
 Origin = tuple[str, str, int]
 
