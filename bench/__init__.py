@@ -33,14 +33,13 @@ def run(
     One row per target and task, and one per target with task `macro`; columns as in `analysis.report`. Works inside a
     running event loop. Raises the BenchError that stopped a run, after everything answered has been kept.
     """
-    from decimal import Decimal
-
     from bench import quality, terminal
+    from bench.budget import dollars
     from bench.catalog import load
 
     asked = quality.questions(suite, targets, catalog=load(), limit=limit, repeats=repeats, seed=seed)
     manner = quality.Manner(
-        fresh=fresh, concurrency=concurrency, max_usd=Decimal(max_usd) if max_usd is not None else None
+        fresh=fresh, concurrency=concurrency, max_usd=dollars(max_usd) if max_usd is not None else None
     )
     outcomes = quality.run_all(asked, Path(results), manner, terminal.Lines())
     found = report(results, [o.run_id for o in outcomes if o.run_id is not None])

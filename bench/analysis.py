@@ -76,7 +76,7 @@ def latency(results: Path, run_ids: Sequence[str] | None = None) -> pandas.DataF
 
 
 def unscored(results: Path, run_ids: Sequence[str] | None = None) -> pandas.DataFrame:
-    """How many items of each state: `run_id, target, task, state, n`; the state `scored` is among them."""
+    """How many answers (items times repeats) of each state, `scored` included: `run_id, target, task, state, n`."""
     return database.query(results, "unscored", run_ids=_chosen(results, run_ids))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 from collections.abc import Callable
-from decimal import Decimal, InvalidOperation
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -63,14 +63,19 @@ def run(
 ) -> None:
     """Ask a suite of one or more targets, grade the answers, and show the table. Resumes what was interrupted."""
     from bench import hints, quality, terminal
+    from bench.budget import dollars
     from bench.catalog import load
 
     catalog = load()
     questions = quality.questions(suite, target, catalog=catalog, limit=limit, repeats=repeats, seed=seed, items=items)
     manner = quality.Manner(
-        fresh=fresh, concurrency=concurrency, max_usd=_usd(max_usd), allow_unknown_price=allow_unknown_price
+        fresh=fresh,
+        concurrency=concurrency,
+        max_usd=dollars(max_usd) if max_usd is not None else None,
+        allow_unknown_price=allow_unknown_price,
     )
-    outcomes = quality.run_all(questions, results, manner, terminal.watcher())
+    with closing(terminal.watcher()) as watcher:
+        outcomes = quality.run_all(questions, results, manner, watcher)
     _show_report(results, [o.run_id for o in outcomes if o.run_id is not None])
     print(f"\nResults: {results}/runs/ and {results}/bench.duckdb", file=sys.stderr)
     for hint in hints.next_commands(catalog):
@@ -243,7 +248,8 @@ def _show_report(results: Path, run_ids: list[str] | None, *, as_json: bool = Fa
         for table in terminal.report_tables(part):
             console.print(table)
     if found.empty:
-        print(f"no finished or interrupted run in {results}/runs yet; `bench run` makes one", file=sys.stderr)
+        told = f"not judged yet: {', '.join(run_ids)}" if run_ids else f"no finished run in {results}/runs yet"
+        print(f"{told}; `bench run` goes on with what was interrupted, or begins", file=sys.stderr)
 
 
 def _rows(rows: list[dict[str, Any]], columns: tuple[str, ...], as_json: bool, note: str = "") -> None:
@@ -273,20 +279,6 @@ def _tell_problems(problems: list[str]) -> None:
 
 
 # ---------------------------------------------------------------------------------------------------- starting, ending
-
-
-def _usd(text: str | None) -> Decimal | None:
-    from bench.errors import ConfigError
-
-    if text is None:
-        return None
-    try:
-        amount = Decimal(text)
-    except InvalidOperation:
-        amount = Decimal("NaN")
-    if not amount.is_finite() or amount <= 0:
-        raise ConfigError(f"--max-usd {text}: give a positive number of dollars, like 0.50")
-    return amount
 
 
 def _end(outcomes: list[Outcome]) -> NoReturn:

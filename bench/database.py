@@ -348,6 +348,8 @@ def connect(results: Path) -> duckdb.DuckDBPyConnection:
     try:
         con.execute(f"attach {_quoted(index)} as bench (read_only)")
         con.execute("use bench")
+        con.execute("set enable_external_access = false")
+        con.execute("set lock_configuration = true")
     except duckdb.Error as error:
         con.close()
         raise RunError(f"cannot open {index}: {_line(error)}; `bench db build --fresh` rebuilds it") from error

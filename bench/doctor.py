@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 from uuid import uuid4
 
+from bench import judge
 from bench.catalog import Catalog, Target
 from bench.catalog import target as find_target
 from bench.client import Client, key_of
@@ -175,7 +176,7 @@ def _request(target: Target) -> Request:
         kind="warmup",
         messages=(Message(role="user", content=text),) if chat else None,
         prompt=None if chat else text,
-        max_tokens=min(16 + (target.options.reasoning_budget or 0), target.options.max_tokens or 4096),
+        max_tokens=judge.token_cap(target, 16),
         temperature=target.options.temperature,
         extra=target.options.extra,
     )

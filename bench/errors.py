@@ -4,7 +4,7 @@ BenchError
 ├─ ConfigError        the user can fix it; one line, no traceback, before anything is spent      exit 2
 ├─ BudgetStop         the allowance is spent; the run is kept and can be resumed                 exit 4
 ├─ EngineError        a local engine died, was slow or is missing; ends with its log's last lines  exit 5
-├─ RequestError       one request failed: becomes a row, never stops a run
+├─ RequestError       one request failed: becomes a row; stops a run only where it is about the endpoint as a whole
 │   ├─ Refused        4xx that will not get better by asking again
 │   ├─ RateLimited    429 of the rate kind; carries how long the server asked us to wait
 │   ├─ ServerFault    5xx, or an error object inside a stream

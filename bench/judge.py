@@ -42,7 +42,7 @@ class Question:
     """Items per task, drawn evenly over the levels; None = what the suite says."""
     repeats: int = 1
     seed: int = 0
-    """Draws the items under a limit, and is sent to the endpoint where it takes one."""
+    """Draws the items under a limit. Repeats are sent with this seed, plus 1, plus 2 …"""
     items: str = "frozen"
     model: Model | None = None
     """What the catalogue knows of the model behind the target; told to the run, never part of what is asked."""
@@ -150,7 +150,8 @@ def render(
     target = question.target
     cap = _cap(question, task, arguments)
     options = target.options
-    seed = options.seed if options.seed is not None else (question.seed + repeat if question.repeats > 1 else None)
+    first = options.seed if options.seed is not None else (question.seed if question.repeats > 1 else None)
+    seed = None if first is None else first + repeat
     sent = {"max_tokens": cap, "temperature": options.temperature, "seed": seed, "extra": dict(options.extra)}
     chat = isinstance(prompt, Chat) and target.wire != "openai_completions"
     return Request(

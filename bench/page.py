@@ -73,7 +73,7 @@ def _suite(report: pandas.DataFrame, unscored: pandas.DataFrame) -> str:
     first = report.iloc[0]
     figures = "".join(_figure(module.chart(report)) for module in (quality, by_task, quality_speed))
     runs = sorted({run for ids in report["run_ids"] for run in ids})
-    lost = unscored[unscored["run_id"].isin(runs) & (unscored["state"] != "scored")]
+    lost = unscored[unscored["run_id"].isin(runs) & unscored["state"].str.startswith("unscored")]
     return (
         f"<h2>{html.escape(str(first['suite']))}@{first['suite_version']}</h2>"
         f"{_table(*overview_cells(report))}{figures}{_table(*task_cells(report))}{_lost(lost)}"

@@ -12,22 +12,25 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from decimal import Decimal
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, Protocol
 
 from bench import judge, runs
-from bench.budget import Budget
+from bench.budget import Budget, cost_of, worst_usd
 from bench.catalog import Catalog, Price, Target
 from bench.catalog import suite as find_suite
 from bench.catalog import target as find_target
 from bench.engines.embedded import family
-from bench.errors import BenchError, BudgetStop, ConfigError, EngineError, RunError, Unreachable
+from bench.errors import BenchError, BudgetStop, ConfigError, EngineError, RequestError, RunError
 from bench.items import items_file
 from bench.judge import LoopThread, Question
 from bench.records import ANSWERED, Endpoint, Measurement, Request
 from bench.traffic import Patience, Traffic
 
 DEFAULT_CONCURRENCY = 16
+ABOUT_THE_QUESTION: frozenset[int] = frozenset({400, 413, 422})
+"""HTTP statuses that refuse this question, whoever asks and whenever."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,9 +54,9 @@ class Outcome:
     n_items: int = 0
     n_replayed: int = 0
     n_attempts: int = 0
-    """Requests sent this time; 0 = the run had been complete before."""
+    """Requests sent this time."""
     spent_usd: Decimal | None = None
-    """None without an allowance."""
+    """What the run has cost so far, earlier sessions included; None without an allowance."""
     elapsed_s: float = 0.0
     stop: BenchError | None = None
     """Why it ended early."""
@@ -64,6 +67,8 @@ class Watcher(Protocol):
 
     def started(self, target_id: str, total: int, replayed: int) -> None: ...
     def attempted(self, measurement: Measurement, *, final: bool) -> None: ...
+    def holding(self, seconds: float) -> None: ...
+    def close(self) -> None: ...
     def ended(self, outcome: Outcome) -> None: ...
 
 
@@ -92,37 +97,56 @@ def run(
 ) -> Outcome:
     """Ask `question` until every item has its answer; a finished run is only read.
 
-    Errors that end a run early (budget, unreachable endpoint, dead engine) are in the outcome, with the run kept.
-    KeyboardInterrupt is raised once the run has been put into a resumable state.
+    What ends a run early (allowance, endpoint, full disk) is in the outcome, with the run kept. KeyboardInterrupt is
+    raised once the run has been put into a resumable state. Raises EngineError or RunError where nothing was asked.
     """
     began = time.monotonic()
-    target, shelf = question.target, shelf or TaskShelf()
     question.suite.check_files()
     found = None if manner.fresh else runs.resumable(results, **_asked(question))
+    price = _price(question.target, manner)
+    spent_usd = _spent_usd(found, question, price) if manner.max_usd is not None else Decimal(0)
+    means = _Means(manner, Budget(max_usd=manner.max_usd, price=price, spent_usd=spent_usd), watcher)
     if found is not None and runs.read_header(found).status == "finished":
-        return _untouched(question, found, watcher, began)
-    price = _price(target, manner)
+        outcome = _untouched(question, found)
+    else:
+        outcome = _asked_of_the_endpoint(question, results, found, means, shelf or TaskShelf())
+    told_usd = means.budget.spent_usd if manner.max_usd is not None else None
+    outcome = replace(outcome, elapsed_s=time.monotonic() - began, spent_usd=told_usd)
+    watcher.ended(outcome)
+    return outcome
+
+
+@dataclass(frozen=True)
+class _Means:
+    """What a run is made with."""
+
+    manner: Manner
+    budget: Budget
+    watcher: Watcher
+
+
+def _asked_of_the_endpoint(
+    question: Question, results: Path, found: Path | None, means: _Means, shelf: TaskShelf
+) -> Outcome:
     shelf.begin(question)
+    price = means.budget.price
     with ExitStack() as stack:
         folder = stack.enter_context(
             runs.reopen(found) if found is not None else runs.create(results, header_of(question))
         )
-        endpoint = stack.enter_context(borrowed(target, log=folder.path / "engine.log"))
+        folder.write_prices({"prices": [price.model_dump(mode="json")] if price is not None else []})
+        endpoint = stack.enter_context(borrowed(question.target, log=folder.path / "engine.log"))
         loop = stack.enter_context(LoopThread())
-        asker = _FolderAsker(question, endpoint, folder, manner, price, watcher, loop)
-        stop = _judged(question, shelf, asker, folder, price)
-    outcome = Outcome(
+        asker = _FolderAsker(question, endpoint, folder, means, loop)
+        stop = _judged(question, shelf, asker, folder)
+    return Outcome(
         run_id=folder.header.run_id,
-        target_id=target.id,
+        target_id=question.target.id,
         n_items=asker.n_asked + asker.n_replayed,
         n_replayed=asker.n_replayed,
         n_attempts=asker.n_attempts,
-        spent_usd=asker.budget.spent_usd if manner.max_usd is not None else None,
-        elapsed_s=time.monotonic() - began,
         stop=stop,
     )
-    watcher.ended(outcome)
-    return outcome
 
 
 def run_all(asked: Sequence[Question], results: Path, manner: Manner, watcher: Watcher) -> list[Outcome]:
@@ -214,8 +238,14 @@ def _asked(question: Question) -> dict[str, Any]:
         "seed": question.seed,
         "repeats": question.repeats,
         "limit": question.limit,
-        "items": question.items,
+        "items": question.items if question.items == "frozen" else f"{question.items}@{_items_hash(question)}",
     }
+
+
+def _items_hash(question: Question) -> str:
+    """Of all files of fresh items together: other items make another run."""
+    digests = (sha256(items_file(task.name, question.items).read_bytes()).hexdigest() for task in question.suite.tasks)
+    return sha256("".join(digests).encode()).hexdigest()[:16]
 
 
 @contextmanager
@@ -242,41 +272,39 @@ def _price(target: Target, manner: Manner) -> Price | None:
     return price
 
 
-def _untouched(question: Question, path: Path, watcher: Watcher, began: float) -> Outcome:
-    header = runs.read_header(path)
+def _untouched(question: Question, path: Path) -> Outcome:
     n_items = len(runs.read(path).answers())
-    outcome = Outcome(
-        run_id=header.run_id,
-        target_id=question.target.id,
-        n_items=n_items,
-        n_replayed=n_items,
-        elapsed_s=time.monotonic() - began,
-    )
-    watcher.ended(outcome)
-    return outcome
+    return Outcome(run_id=path.name, target_id=question.target.id, n_items=n_items, n_replayed=n_items)
 
 
-def _judged(
-    question: Question, shelf: TaskShelf, asker: _FolderAsker, folder: runs.Run, price: Price | None
-) -> BenchError | None:
+def _spent_usd(path: Path | None, question: Question, price: Price | None) -> Decimal:
+    """What the run has cost before now [$]; an attempt of unknown cost is taken at the most it can have cost."""
+    if path is None or price is None:
+        return Decimal(0)
+    caps = {task.name: judge.token_cap(question.target, task.max_gen_toks) for task in question.suite.tasks}
+    attempts = runs.measurements(runs.read_requests(path)[0])
+    worst = ((m, worst_usd(m.prompt or "", caps.get(m.task or "", 0), price)) for m in attempts)
+    return sum((cost_of(m, price, unknown=unknown) for m, unknown in worst), Decimal(0))
+
+
+def _judged(question: Question, shelf: TaskShelf, asker: _FolderAsker, folder: runs.Run) -> BenchError | None:
     """Judge into the folder and close it; what stopped the run early, or None."""
     from bench.stats import scores
 
     try:
         samples = judge.judge(question, shelf.tasks(), asker)
-    except (BudgetStop, Unreachable) as stop:
+        folder.write_samples(samples)
+        folder.write_scores(scores(samples, question.suite))
+        if asker.unanswered:
+            folder.interrupt()
+            return asker.unanswered_error()
+        folder.finish()
+    except (BudgetStop, RequestError, RunError) as stop:
         folder.interrupt()
         return stop
     except BaseException:
         folder.interrupt()
         raise
-    folder.write_samples(samples)
-    folder.write_scores(scores(samples, question.suite))
-    folder.write_prices({"prices": [price.model_dump(mode="json")] if price is not None else []})
-    if asker.unanswered:
-        folder.interrupt()
-        return asker.unanswered_error()
-    folder.finish()
     return None
 
 
@@ -284,60 +312,49 @@ class _FolderAsker(judge.Asker):
     """Replays what the folder has, sends the rest, and writes everything down on the way."""
 
     def __init__(
-        self,
-        question: Question,
-        endpoint: Endpoint,
-        folder: runs.Run,
-        manner: Manner,
-        price: Price | None,
-        watcher: Watcher,
-        loop: LoopThread,
+        self, question: Question, endpoint: Endpoint, folder: runs.Run, means: _Means, loop: LoopThread
     ) -> None:
         self._question, self._endpoint, self._folder = question, endpoint, folder
-        self._manner, self._watcher, self._loop = manner, watcher, loop
-        self.budget = Budget(max_usd=manner.max_usd, price=price)
+        self._means, self._loop = means, loop
         self.n_asked = self.n_replayed = self.n_attempts = 0
         self.unanswered: list[Measurement] = []
 
     def ask(self, requests: Sequence[Request]) -> dict[str, Measurement]:
         known = self._folder.answers()
-        for earlier in known.values():
-            self.budget.settle(earlier)
-        replayed = {r.request_key: known[r.request_key] for r in requests if self._counts(known.get(r.request_key))}
+        replayed = {r.request_key: known[r.request_key] for r in requests if _counts(known.get(r.request_key))}
         missing = [
             replace(r, attempt=known[r.request_key].attempt + 1) if r.request_key in known else r
             for r in requests
             if r.request_key not in replayed
         ]
         self.n_replayed, self.n_asked = len(requests) - len(missing), len(missing)
-        self._watcher.started(self._question.target.id, len(requests), self.n_replayed)
+        self._means.watcher.started(self._question.target.id, len(requests), self.n_replayed)
         answered = self._loop.call(self._send(missing)) if missing else {}
-        self.unanswered = [m for m in answered.values() if m.status not in ANSWERED and m.retryable]
+        self.unanswered = [m for m in answered.values() if not _counts(m)]
         return replayed | answered
-
-    @staticmethod
-    def _counts(measurement: Measurement | None) -> bool:
-        """Answered, or refused in a way that asking again will not change."""
-        return measurement is not None and (measurement.status in ANSWERED or not measurement.retryable)
 
     async def _send(self, requests: Sequence[Request]) -> dict[str, Measurement]:
         from bench.client import Client
 
-        concurrency = self._manner.concurrency or self._question.target.options.concurrency or DEFAULT_CONCURRENCY
+        manner = self._means.manner
+        concurrency = manner.concurrency or self._question.target.options.concurrency or DEFAULT_CONCURRENCY
         async with Client(self._endpoint, run_id=self._folder.header.run_id) as client:
             traffic = Traffic(
                 client,
                 self._folder,
                 concurrency=concurrency,
-                patience=self._manner.patience,
-                budget=self.budget,
+                patience=manner.patience,
+                budget=self._means.budget,
                 listener=self,
             )
             return await traffic.ask_all(requests)
 
     def attempted(self, measurement: Measurement, *, final: bool) -> None:
         self.n_attempts += 1
-        self._watcher.attempted(measurement, final=final)
+        self._means.watcher.attempted(measurement, final=final)
+
+    def holding(self, seconds: float) -> None:
+        self._means.watcher.holding(seconds)
 
     def unanswered_error(self) -> EngineError:
         first = self.unanswered[0]
@@ -345,3 +362,8 @@ class _FolderAsker(judge.Asker):
             f"{first.target_id}: {len(self.unanswered)} of {self.n_asked} requests got no answer "
             f"(the first: {first.status}: {first.error}); run the same command to ask only those again"
         )
+
+
+def _counts(measurement: Measurement | None) -> bool:
+    """Answered, or refused because of the question itself: asking again would change nothing."""
+    return measurement is not None and (measurement.status in ANSWERED or measurement.http_status in ABOUT_THE_QUESTION)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 Row = Mapping[str, Any]
 Cells = tuple[list[str], list[list[str]]]
+TASKS_TITLE = "per task: % right [95% interval]"
 PLAIN_EVERY_S = 10.0
 
 
@@ -36,12 +37,13 @@ class Lines:
     def __init__(self, *, quiet: bool = False) -> None:
         self._quiet = quiet
         self._lock = threading.Lock()  # counts come from the loop's thread, starts and ends from the caller's
-        self._done = self._errors = self._total = 0
+        self._done = self._replayed = self._errors = self._total = 0
         self._target, self._began, self._told = "", 0.0, 0.0
 
     def started(self, target_id: str, total: int, replayed: int) -> None:
         with self._lock:
-            self._target, self._total, self._done, self._errors = target_id, total, replayed, 0
+            self._target, self._total, self._errors = target_id, total, 0
+            self._done = self._replayed = replayed
             self._began = self._told = time.monotonic()
         self._say(f"{target_id}: {total} questions" + (f", {replayed} answered before" if replayed else ""))
 
@@ -52,11 +54,17 @@ class Lines:
             if time.monotonic() - self._told < PLAIN_EVERY_S:
                 return
             self._told = time.monotonic()
-            rate = self._done / max(self._told - self._began, 1e-9)
+            rate = (self._done - self._replayed) / max(self._told - self._began, 1e-9)
         self._say(f"{self._target}: {self._done}/{self._total}, {rate:.1f}/s, {self._errors} errors")
 
     def ended(self, outcome: Outcome) -> None:
         self._say(ending(outcome))
+
+    def holding(self, seconds: float) -> None:
+        self._say(f"{self._target}: asked to wait {seconds:.0f} s")
+
+    def close(self) -> None:
+        """Nothing is left on the screen to tidy up."""
 
     def _say(self, line: str) -> None:
         if not self._quiet:
@@ -99,11 +107,18 @@ class Bars:
             errors=f"[red]{self._errors} errors[/red]" if self._errors else "",
         )
 
+    def holding(self, seconds: float) -> None:
+        self._progress.update(self._bar, errors=f"[yellow]asked to wait {seconds:.0f} s[/yellow]")
+
     def ended(self, outcome: Outcome) -> None:
+        self.close()
+        print(ending(outcome), file=sys.stderr, flush=True)
+
+    def close(self) -> None:
+        """Give the terminal back: its cursor, and what is written to it next."""
         if self._progress is not None:
             self._progress.stop()
             self._progress = None
-        print(ending(outcome), file=sys.stderr, flush=True)
 
 
 def ending(outcome: Outcome) -> str:
@@ -122,7 +137,10 @@ def ending(outcome: Outcome) -> str:
 
 def report_tables(report: pandas.DataFrame) -> list[Table]:
     """The report of one suite version for a terminal: one table to compare targets, one to see where each fails."""
-    return [plain_table(columns, rows, right_from=1) for columns, rows in (overview_cells(report), task_cells(report))]
+    overview = plain_table(*overview_cells(report), right_from=1)
+    tasks = plain_table(*task_cells(report), right_from=1)
+    tasks.title, tasks.title_justify = TASKS_TITLE, "left"
+    return [overview, tasks]
 
 
 def overview_cells(report: pandas.DataFrame) -> Cells:
@@ -132,9 +150,9 @@ def overview_cells(report: pandas.DataFrame) -> Cells:
 
 
 def task_cells(report: pandas.DataFrame) -> Cells:
-    """Headings and cells: quality with interval of every target on every task, best target first."""
+    """Headings and cells: per cent right, with interval, of every target on every task, best target first."""
     tasks = [t for t in dict.fromkeys(report["task"]) if t != "macro"]
-    found = [[target, *(_quality(rows.get(task, {}), 2) for task in tasks)] for target, rows in _best_first(report)]
+    found = [[target, *(per_cent(rows.get(task, {})) for task in tasks)] for target, rows in _best_first(report)]
     return ["target", *_short_names(tasks)], found
 
 
@@ -153,7 +171,7 @@ def _overview(target: str, rows: Mapping[str, Row]) -> list[str]:
     tasks = [row for task, row in rows.items() if task != "macro"]
     return [
         target,
-        _quality(rows.get("macro", {}), 3),
+        _macro(rows.get("macro", {})),
         f"{sum(int(row['n']) for row in tasks):,}",
         f"{sum(int(row['n_unscored']) for row in tasks):,}",
         _figure(whole.get("decode_tps_p50"), 0),
@@ -171,13 +189,16 @@ def _short_names(tasks: Sequence[str]) -> list[str]:
     return [t.split("_", 1)[-1] for t in tasks] if len(families) == 1 else list(tasks)
 
 
-def _quality(row: Row, digits: int) -> str:
-    """`0.85 ± 0.05`: value and half the width of its 95% interval; a dash where there is none."""
-    value = _number(row.get("value"), math.nan)
-    if math.isnan(value):
-        return "–"
-    half = (_number(row.get("ci_high"), math.nan) - _number(row.get("ci_low"), math.nan)) / 2
-    return f"{value:.{digits}f} ± {half:.{digits}f}"
+def _macro(row: Row) -> str:
+    """`0.950 [0.905, 0.969]`: both ends, because near 0 and 1 they are not equally far away."""
+    value, low, high = (_number(row.get(name), math.nan) for name in ("value", "ci_low", "ci_high"))
+    return "–" if math.isnan(value) else f"{value:.3f} [{low:.3f}, {high:.3f}]"
+
+
+def per_cent(row: Row) -> str:
+    """`97 [83–99]`; a dash where there is no score."""
+    value, low, high = (100 * _number(row.get(name), math.nan) for name in ("value", "ci_low", "ci_high"))
+    return "–" if math.isnan(value) else f"{value:.0f} [{low:.0f}–{high:.0f}]"
 
 
 def _figure(value: object, digits: int) -> str:

@@ -2,6 +2,7 @@
 
 A fixed number of workers keeps that many requests under way. Every attempt is journalled, before and after. A
 `Retry-After` holds the whole endpoint; other failures back off with full jitter; a plain 4xx is never asked again.
+What concerns the endpoint as a whole (no connection for long, a key or quota it does not take) stops the run.
 """
 
 from __future__ import annotations
@@ -15,8 +16,11 @@ from typing import Protocol
 from uuid import uuid4
 
 from bench.budget import Budget
-from bench.errors import BudgetStop, Unreachable
+from bench.errors import BudgetStop, RateLimited, Refused, RequestError, Unreachable
 from bench.records import ANSWERED, Measurement, Request
+
+AGAINST_US: frozenset[int] = frozenset({401, 402, 403, 404, 429})
+"""Statuses that, once they are not worth a retry, are about who asks and not about the question."""
 
 
 class Sends(Protocol):
@@ -36,6 +40,7 @@ class Listener(Protocol):
     """Who wants to see progress."""
 
     def attempted(self, measurement: Measurement, *, final: bool) -> None: ...
+    def holding(self, seconds: float) -> None: ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,10 +77,14 @@ class Traffic:
         self._listener = listener
         self._hold_until = 0.0
         self._down_since: float | None = None
-        self._stop: BudgetStop | Unreachable | None = None
+        self._stop: BudgetStop | RequestError | None = None
+        self._settled = asyncio.Event()
 
     async def ask_all(self, requests: Iterable[Request]) -> dict[str, Measurement]:
-        """The last attempt of each request, by `request_key`; BudgetStop or Unreachable once nothing is under way."""
+        """The last attempt of each request, by `request_key`.
+
+        Raises what stopped the run (BudgetStop, or a RequestError about the endpoint) once nothing is under way.
+        """
         waiting = iter(requests)
         last: dict[str, Measurement] = {}
 
@@ -93,7 +102,7 @@ class Traffic:
                     group.create_task(worker())
         except (
             ExceptionGroup
-        ) as failed:  # a worker failing (a full disk) has cancelled the others: tell its reason plainly
+        ) as failed:  # a worker failing (a full disk) has cancelled the others: its reason is enough
             raise failed.exceptions[0] from failed
         if self._stop is not None:
             raise self._stop
@@ -104,8 +113,7 @@ class Traffic:
         give_up_at = time.monotonic() + self._patience.deadline_s
         measurement: Measurement | None = None
         for tries in range(1, self._patience.max_attempts + 1):
-            await self._wait_for_hold()
-            if not self._may_send(request):
+            if not await self._may_send(request):
                 return measurement
             measurement = await self._attempt(request)
             final = not self._again(measurement, tries, give_up_at)
@@ -113,26 +121,36 @@ class Traffic:
                 self._listener.attempted(measurement, final=final)
             if final:
                 return measurement
-            await self._back_off(measurement, tries, give_up_at)
+            await self._back_off(measurement, tries)
             request = replace(request, attempt=request.attempt + 1, request_id=uuid4().hex)
         return measurement
 
-    def _may_send(self, request: Request) -> bool:
-        if self._stop is not None:
-            return False
-        try:
-            self._budget.reserve(request)
-        except BudgetStop as stop:
-            self._stop = stop
-            return False
-        return True
+    async def _may_send(self, request: Request) -> bool:
+        """Waits for a hold to end and for room in the allowance; False when the run is to stop instead."""
+        while True:
+            await self._pause(self._hold_until)
+            if self._stop is not None:
+                return False
+            try:
+                if self._budget.reserve(request):
+                    return True
+            except BudgetStop as stop:
+                self._end(stop)
+                return False
+            self._settled.clear()
+            await self._settled.wait()
+
+    def _end(self, stop: BudgetStop | RequestError) -> None:
+        self._stop = self._stop or stop
+        self._settled.set()
 
     async def _attempt(self, request: Request) -> Measurement:
         self._journal.announce(request)
         measurement = await self._client.send(request)
         self._journal.append(measurement)
         self._budget.settle(measurement)
-        self._notice_reachability(measurement)
+        self._settled.set()
+        self._notice(measurement)
         return measurement
 
     def _again(self, measurement: Measurement, tries: int, give_up_at: float) -> bool:
@@ -140,27 +158,35 @@ class Traffic:
             return False
         return tries < self._patience.max_attempts and time.monotonic() < give_up_at
 
-    async def _wait_for_hold(self) -> None:
-        """Sleeps in short steps, because others may lengthen the hold or stop the run meanwhile."""
-        while (left_s := self._hold_until - time.monotonic()) > 0 and self._stop is None:  # noqa: ASYNC110
+    async def _pause(self, until: float) -> None:
+        """Sleeps in short steps, because others may lengthen a hold or stop the run meanwhile."""
+        while (left_s := max(until, self._hold_until) - time.monotonic()) > 0 and self._stop is None:  # noqa: ASYNC110
             await asyncio.sleep(min(left_s, 1.0))
 
-    async def _back_off(self, measurement: Measurement, tries: int, give_up_at: float) -> None:
-        if measurement.retry_after_s is not None:
-            self._hold_until = max(self._hold_until, time.monotonic() + measurement.retry_after_s)
+    async def _back_off(self, measurement: Measurement, tries: int) -> None:
+        if measurement.retry_after_s is None:
+            ceiling_s = min(self._patience.longest_wait_s, self._patience.first_wait_s * 2 ** (tries - 1))
+            await self._pause(time.monotonic() + random.uniform(0, ceiling_s))
             return
-        ceiling_s = min(self._patience.longest_wait_s, self._patience.first_wait_s * 2 ** (tries - 1))
-        await asyncio.sleep(min(random.uniform(0, ceiling_s), max(0.0, give_up_at - time.monotonic())))
+        self._hold_until = max(self._hold_until, time.monotonic() + measurement.retry_after_s)
+        if self._listener is not None:
+            self._listener.holding(measurement.retry_after_s)
 
-    def _notice_reachability(self, measurement: Measurement) -> None:
-        """An endpoint that is gone for good must not cost every item its whole patience."""
+    def _notice(self, measurement: Measurement) -> None:
+        """What an attempt says of the endpoint as a whole: trouble that will not pass must not cost every item its
+        patience, and must not pass for an answer."""
+        who, why = measurement.target_id, measurement.error
+        if measurement.http_status in AGAINST_US and not measurement.retryable:
+            self._end(Refused(f"{who} does not serve us: {why}; mend that and run the same command to go on"))
+        if (measurement.retry_after_s or 0) > self._patience.deadline_s:
+            asked_s = f"{measurement.retry_after_s:.0f} s"
+            self._end(RateLimited(f"{who} asks us to wait {asked_s} ({why}); run the same command then to go on"))
         now = time.monotonic()
         if measurement.status != "connect_error":
             self._down_since = None
             return
         self._down_since = self._down_since if self._down_since is not None else now
-        if now - self._down_since >= self._patience.unreachable_s and self._stop is None:
-            self._stop = Unreachable(
-                f"{measurement.target_id} has not been reachable for {now - self._down_since:.0f} s "
-                f"({measurement.error}); what was answered is kept, run the same command to go on"
-            )
+        if now - self._down_since >= self._patience.unreachable_s:
+            down_s = f"{now - self._down_since:.0f} s"
+            kept = "what was answered is kept, run the same command to go on"
+            self._end(Unreachable(f"{who} has not been reachable for {down_s} ({why}); {kept}"))

@@ -22,14 +22,13 @@ def measured(name: str = "a", **more: object) -> Measurement:
 
 
 def test_the_most_a_request_can_cost_is_its_text_and_its_whole_cap() -> None:
-    assert worst_usd(request(), PRICE) == Decimal(116 + 10 * 100) / 1_000_000
+    assert worst_usd("x" * 330, 100, PRICE) == Decimal(116 + 10 * 100) / 1_000_000
 
 
 def test_what_is_under_way_counts_until_it_is_settled_by_usage() -> None:
     budget = Budget(max_usd=Decimal("0.0012"), price=PRICE)
-    budget.reserve(request("a"))
-    with pytest.raises(BudgetStop):
-        budget.reserve(request("b"))
+    assert budget.reserve(request("a"))
+    assert not budget.reserve(request("b")), "wait: what is under way may turn out cheaper"
     budget.settle(measured("a"))
     assert budget.spent_usd == Decimal(100 + 10 * 50) / 1_000_000
     with pytest.raises(BudgetStop):
@@ -46,8 +45,16 @@ def test_what_the_provider_says_it_billed_wins() -> None:
 def test_an_answer_without_usage_is_taken_to_have_cost_what_was_reserved() -> None:
     budget = Budget(max_usd=Decimal(1), price=PRICE)
     budget.reserve(request())
-    budget.settle(measured(in_tokens=None, out_tokens=None, status="stream_cut"))
-    assert budget.spent_usd == worst_usd(request(), PRICE)
+    budget.settle(measured(in_tokens=None, out_tokens=None, status="stream_cut", http_status=200))
+    assert budget.spent_usd == worst_usd("x" * 330, 100, PRICE)
+
+
+@pytest.mark.parametrize("http_status", [401, 429, 500, 503])
+def test_an_attempt_refused_with_a_status_of_its_own_costs_nothing(http_status: int) -> None:
+    budget = Budget(max_usd=Decimal(1), price=PRICE)
+    budget.reserve(request())
+    budget.settle(measured(in_tokens=None, out_tokens=None, status="http_error", http_status=http_status))
+    assert budget.spent_usd == 0
 
 
 def test_a_request_that_was_never_sent_costs_nothing() -> None:

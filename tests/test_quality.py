@@ -6,13 +6,16 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator
+from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
 from bench import analysis, database, quality, runs
 from bench.catalog import load
-from bench.errors import BudgetStop, EngineError
+from bench.errors import BudgetStop, EngineError, Refused
+from bench.items.files import tasks_dir
 from bench.quality import Manner, Outcome
 from bench.terminal import Lines
 from bench.traffic import Patience
@@ -112,6 +115,45 @@ def test_a_refused_request_is_final_and_not_asked_again(server: Running, tmp_pat
     assert set(column(tmp_path, "select distinct state from sample")) == {"unscored_error"}
 
 
+@pytest.mark.parametrize("fault", ["401", "404", "429_money"])
+def test_a_key_or_quota_that_is_not_taken_leaves_the_run_to_be_gone_on_with(
+    server: Running, tmp_path: Path, fault: str
+) -> None:
+    outcome = run(server.url, tmp_path, model=f"fake?fault={fault}", limit=1)
+    assert isinstance(outcome.stop, Refused)
+    (folder,) = runs.folders(tmp_path)
+    assert runs.read_header(folder).status == "interrupted"
+    assert run(server.url, tmp_path, model=f"fake?fault={fault}", limit=1).n_attempts > 0
+
+
+def test_an_allowance_covers_all_targets_and_what_they_cost_before(server: Running, tmp_path: Path) -> None:
+    targets = tmp_path / "targets.toml"
+    block = '[[targets]]\nid = "{}"\nbase_url = "{}"\nmodel = "fake"\nusd_per_mtok_in = 1000\nusd_per_mtok_out = 1000\n'
+    targets.write_text(block.format("a", server.url) + block.format("b", server.url + "/"))
+    asked = quality.questions("quick", ["a", "b"], catalog=load(targets), limit=2)
+    asked[1] = replace(asked[1], seed=1)
+    free = quality.run_all(asked[:1], tmp_path / "free", Manner(max_usd=Decimal(100)), Lines(quiet=True))
+    one = free[0].spent_usd
+    assert one
+    manner = Manner(max_usd=one + Decimal("0.05"), concurrency=1)
+    for _ in range(3):
+        outcomes = quality.run_all(asked, tmp_path / "capped", manner, Lines(quiet=True))
+        assert sum(o.spent_usd or 0 for o in outcomes) <= manner.max_usd  # type: ignore[operator]
+        assert isinstance(outcomes[-1].stop, BudgetStop)
+    assert column(tmp_path / "capped", "select sum(usd) <= 0.05 + " + str(one) + " from cost") == [True]
+
+
+def test_other_fresh_items_make_another_run(server: Running, tmp_path: Path) -> None:
+    folder = tmp_path / "fresh"
+    folder.mkdir()
+    for file in tasks_dir().glob("quick_*/frozen-1.jsonl"):
+        (folder / f"{file.parent.name}.jsonl").write_bytes(file.read_bytes())
+    first = run(server.url, tmp_path, limit=1, items=str(folder))
+    (folder / "quick_add.jsonl").write_text((folder / "quick_add.jsonl").read_text().replace("frozen-1", "fresh-1"))
+    second = run(server.url, tmp_path, limit=1, items=str(folder))
+    assert first.run_id != second.run_id
+
+
 def test_a_run_works_inside_a_running_event_loop(server: Running, tmp_path: Path) -> None:
     async def cell() -> Outcome:
         return run(server.url, tmp_path, limit=1)
@@ -126,8 +168,6 @@ def test_the_allowance_stops_the_run_and_a_higher_one_finishes_it(server: Runnin
         "usd_per_mtok_in = 1000\nusd_per_mtok_out = 1000\n"
     )
     (question,) = quality.questions("quick", ["priced"], catalog=load(targets), limit=3)
-    from decimal import Decimal
-
     outcome = quality.run(question, tmp_path, Manner(max_usd=Decimal("0.1"), concurrency=2), Lines(quiet=True))
     assert isinstance(outcome.stop, BudgetStop)
     assert outcome.spent_usd is not None

@@ -5,6 +5,7 @@ import pandas as pd
 from rich.console import Console
 
 from bench import page, terminal
+from bench.charts import by_task
 from bench.errors import EngineError
 from bench.quality import Outcome
 
@@ -31,7 +32,7 @@ def test_the_best_target_comes_first_and_unknown_is_a_dash() -> None:
     columns, rows = terminal.overview_cells(report())
     cells = [dict(zip(columns, row, strict=True)) for row in rows]
     assert [c["target"] for c in cells] == ["<b>better</b>", "worse"]
-    assert cells[0]["macro"] == "0.600 ± 0.100"
+    assert cells[0]["macro"] == "0.600 [0.500, 0.700]"
     assert (cells[0]["n"], cells[0]["unscored"], cells[0]["tok/s"]) == ("60", "2", "1,234")
     assert cells[0]["$/M in"] == cells[0]["$ spent"] == "–"
 
@@ -40,7 +41,7 @@ def test_zero_is_zero_and_not_unknown() -> None:
     columns, rows = terminal.overview_cells(report(usd_per_mtok_in=0.0, value=0.0, ci_low=0.0, ci_high=0.1))
     cells = dict(zip(columns, rows[0], strict=True))
     assert cells["$/M in"] == "0.00"
-    assert cells["macro"] == "0.000 ± 0.050"
+    assert cells["macro"] == "0.000 [0.000, 0.100]"
 
 
 def test_a_task_that_has_no_score_is_a_dash() -> None:
@@ -52,7 +53,8 @@ def test_tables_fit_a_terminal_of_a_hundred_columns() -> None:
     out = StringIO()
     for table in terminal.report_tables(report()):
         Console(file=out, width=100).print(table)
-    assert max(len(line.rstrip()) for line in out.getvalue().splitlines()) <= 100
+    lines = [line.split() for line in out.getvalue().splitlines()]
+    assert sum(line[:1] == ["worse"] and line[-1] in ("–", "[20–40]") for line in lines) == 2, "nothing was folded away"
 
 
 def test_names_from_outside_are_escaped_in_the_page() -> None:
@@ -61,6 +63,13 @@ def test_names_from_outside_are_escaped_in_the_page() -> None:
     shown = re.sub(r"<script.*?</script>", "", text, flags=re.DOTALL)
     assert "<b>better</b>" not in shown
     assert "&lt;b&gt;better&lt;/b&gt;" in shown
+
+
+def test_two_revisions_of_a_target_are_two_rows_and_never_averaged() -> None:
+    twice = pd.concat([report(), report(value=0.9, run_ids=["20261124T000000000Z-z"])], ignore_index=True)
+    figure = by_task.chart(twice[twice["target"] == "worse"])
+    assert len(figure.data[0].y) == 2
+    assert {value for row in figure.data[0].z for value in row} == {0.5, 0.3, 0.9}
 
 
 def test_an_empty_store_makes_a_page_that_says_so() -> None:

@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 
 from bench.budget import Budget
-from bench.errors import BudgetStop, Unreachable
+from bench.errors import BudgetStop, RateLimited, Refused, Unreachable
 from bench.records import Measurement, Request, Status
 from bench.traffic import Patience, Traffic
 
@@ -118,6 +118,32 @@ def test_retry_after_holds_the_whole_endpoint() -> None:
     ask(client, requests(6), concurrency=1)
     first, rest = client.sent[0][0], [at for at, _ in client.sent[1:]]
     assert min(rest) - first >= 0.15
+
+
+@pytest.mark.parametrize("http_status", [401, 402, 403, 404, 429])
+def test_a_key_or_quota_that_is_not_taken_stops_the_run_at_once(http_status: int) -> None:
+    client = Scripted(lambda r: answer(r, "http_error", http_status=http_status, error="no"), pause_s=0.001)
+    with pytest.raises(Refused, match="does not serve us"):
+        ask(client, requests(100), concurrency=2)
+    assert len(client.sent) <= 2
+
+
+def test_a_wait_longer_than_our_patience_stops_the_run_instead_of_hanging() -> None:
+    client = Scripted(lambda r: answer(r, "http_error", http_status=429, retryable=True, retry_after_s=3600.0))
+    began = time.monotonic()
+    with pytest.raises(RateLimited, match="3600 s"):
+        ask(client, requests(5))
+    assert time.monotonic() - began < 60
+
+
+def test_what_is_under_way_may_turn_out_cheap_so_the_next_waits_for_it() -> None:
+    client = Scripted(lambda r: answer(r, in_tokens=16, out_tokens=1), pause_s=0.001)
+    budget = Budget(max_usd=Decimal("0.0005"), price=TwoDollars())  # type: ignore[arg-type]
+    notes = Notes()
+    traffic = Traffic(client, notes, concurrency=50, patience=QUICK, budget=budget)
+    with pytest.raises(BudgetStop):
+        asyncio.run(traffic.ask_all(requests(100)))
+    assert len(notes.rows) == 14, "34 millionths each, until the 52 of a worst case no longer fit into 500"
 
 
 def test_an_endpoint_that_is_gone_stops_the_run_instead_of_failing_every_item() -> None:

@@ -20,6 +20,13 @@ LAYER_COLOURS = {
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, sans-serif"
 
 
+def labelled(report: pandas.DataFrame) -> pandas.DataFrame:
+    """With a column `label`: the target, and where it stands for several runs the end of the run's id too."""
+    run = report["run_ids"].map(lambda runs: runs[0][-4:])
+    several = report.groupby("target")["run_ids"].transform(lambda ids: ids.map(tuple).nunique()) > 1
+    return report.assign(label=report["target"].where(~several, report["target"] + " …" + run))
+
+
 def titled(question: str, report: pandas.DataFrame) -> dict[str, Any]:
     """The chart's title: its question, and under it the suite, n, the days of measuring and the provenance."""
     if report.empty:

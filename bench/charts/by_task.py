@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bench.charts import FONT, titled
+from bench.charts import FONT, labelled, titled
+from bench.terminal import per_cent
 
 if TYPE_CHECKING:
     import pandas
@@ -14,27 +15,24 @@ QUESTION = "Where does each target fail?"
 
 
 def chart(report: pandas.DataFrame) -> go.Figure:
-    """`report`: rows of `analysis.report` of one suite version. Half-widths of the 95% intervals stand in the cells."""
+    """`report`: rows of `analysis.report` of one suite version. Cells: per cent right, 95% interval."""
     import plotly.graph_objects as go
 
+    report = labelled(report)
     rows = report[report["metric"] == "acc"]
-    order = rows[rows["task"] == "macro"].sort_values("value")["target"].tolist()
+    order = rows[rows["task"] == "macro"].sort_values("value")["label"].tolist()
     rows = rows[rows["task"] != "macro"]
     tasks = list(dict.fromkeys(rows["task"]))
-    targets = order or list(dict.fromkeys(rows["target"]))
-    value = rows.pivot_table(index="target", columns="task", values="value").reindex(index=targets, columns=tasks)
-    rows = rows.assign(half=(rows["ci_high"] - rows["ci_low"]) / 2)
-    half = rows.pivot_table(index="target", columns="task", values="half").reindex(index=targets, columns=tasks)
-    text = [
-        [f"{v:.2f} ± {h:.2f}" if v == v else "–" for v, h in zip(vs, hs, strict=True)]
-        for vs, hs in zip(value.to_numpy(), half.to_numpy(), strict=True)
-    ]
+    targets = order or list(dict.fromkeys(rows["label"]))
+    value = rows.pivot(index="label", columns="task", values="value").reindex(index=targets, columns=tasks)
+    rows = rows.assign(text=[per_cent({str(k): v for k, v in row.items()}) for row in rows.to_dict("records")])
+    text = rows.pivot(index="label", columns="task", values="text").reindex(index=targets, columns=tasks).fillna("–")
     figure = go.Figure(
         go.Heatmap(
             z=value.to_numpy(),
             x=tasks,
             y=targets,
-            text=text,
+            text=text.to_numpy(),
             texttemplate="%{text}",
             textfont={"size": 11},
             zmin=0,

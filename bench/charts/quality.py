@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bench.charts import FONT, LAYER_COLOURS, titled
+from bench.charts import FONT, LAYER_COLOURS, labelled, titled
 
 if TYPE_CHECKING:
     import pandas
@@ -17,13 +17,14 @@ def chart(report: pandas.DataFrame) -> go.Figure:
     """`report`: rows of `analysis.report` of one suite version; the interval is drawn, n stands in the label."""
     import plotly.graph_objects as go
 
+    report = labelled(report)
     macro = report[(report["task"] == "macro") & (report["metric"] == "acc")].sort_values("value")
     figure = go.Figure()
     for layer, part in macro.groupby("layer", sort=False):
         figure.add_trace(
             go.Scatter(
                 x=part["value"],
-                y=part["target"],
+                y=part["label"],
                 mode="markers",
                 name=str(layer),
                 marker={"size": 10, "color": LAYER_COLOURS.get(str(layer), "#000000")},
@@ -42,7 +43,7 @@ def chart(report: pandas.DataFrame) -> go.Figure:
     figure.update_layout(
         title=titled(QUESTION, report),
         xaxis={"title": f"macro accuracy on {suite} (95% interval)", "range": [0, 1]},
-        yaxis={"title": "", "categoryorder": "array", "categoryarray": list(macro["target"])},
+        yaxis={"title": "", "categoryorder": "array", "categoryarray": list(macro["label"])},
         height=140 + 34 * max(len(macro), 3),
         template="plotly_white",
         font={"family": FONT},

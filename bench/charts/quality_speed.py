@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bench.charts import FONT, LAYER_COLOURS, titled
+from bench.charts import FONT, LAYER_COLOURS, labelled, titled
 
 if TYPE_CHECKING:
     import pandas
@@ -17,6 +17,7 @@ def chart(report: pandas.DataFrame) -> go.Figure:
     """`report`: rows of `analysis.report` of one suite version; targets without a measured speed are left out."""
     import plotly.graph_objects as go
 
+    report = labelled(report)
     macro = report[(report["task"] == "macro") & (report["metric"] == "acc")].dropna(subset=["decode_tps_p50", "value"])
     figure = go.Figure()
     for layer, part in macro.groupby("layer", sort=False):
@@ -25,7 +26,7 @@ def chart(report: pandas.DataFrame) -> go.Figure:
                 x=part["decode_tps_p50"],
                 y=part["value"],
                 mode="markers+text",
-                text=part["target"],
+                text=part["label"],
                 textposition="middle right",
                 cliponaxis=False,
                 name=str(layer),

@@ -40,6 +40,7 @@ __all__ = [
     "Run",
     "create",
     "folders",
+    "measurements",
     "new_run_id",
     "question_hash",
     "read",

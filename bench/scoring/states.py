@@ -28,12 +28,14 @@ _OPENING = re.compile(rf"<{_TAG}>|\[THINK\]", re.IGNORECASE)
 def visible_text(text: str) -> tuple[str, bool]:
     """What was shown once thoughts are cut, and whether a thought was left open (then nothing was shown).
 
-    The cut goes from the start to the *last* closing tag: servers that parse reasoning often leave only that one.
+    The cut goes from the start to the *last* closing tag: servers that parse reasoning often leave only that one. Where
+    nothing was closed, an opening tag opens a thought at the start only; elsewhere it is merely spoken of.
     """
     closings = list(_CLOSING.finditer(text))
     if closings:
         text = text[closings[-1].end() :]
-    return ("", True) if _OPENING.search(text) else (text, False)
+    opened = _OPENING.search(text) if closings else _OPENING.match(text.lstrip())
+    return ("", True) if opened else (text, False)
 
 
 def state_of(reply: Reply, strict_found: bool, visible: str, *, found: bool = False) -> State:

@@ -4,7 +4,7 @@ select run_id
 from run
 where status = 'finished' and kind = 'quality'
 qualify row_number() over (
-    partition by target_id, fingerprint, suite, suite_version, items
+    partition by target_id, fingerprint, suite, suite_version, suite_hash, items
     order by item_limit is not null, run_id desc
 ) = 1
 order by run_id
