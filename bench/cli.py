@@ -68,6 +68,7 @@ def run(
 
     catalog = load()
     questions = quality.questions(suite, target, catalog=catalog, limit=limit, repeats=repeats, seed=seed, items=items)
+    _tell_problems([told for question in questions for told in quality.warnings(question.target)])
     manner = quality.Manner(
         fresh=fresh,
         concurrency=concurrency,
@@ -98,6 +99,7 @@ def plan(
     from bench.catalog import load
 
     questions = quality.questions(suite, target, catalog=load(), limit=limit, repeats=repeats, to_be_asked=False)
+    _tell_problems([told for question in questions for told in quality.warnings(question.target)])
     rows = [planning.plan(question, results) for question in questions]
     _rows(rows, planning.COLUMNS, as_json, note=planning.NOTE)
 

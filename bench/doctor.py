@@ -114,7 +114,7 @@ def _store(results: Path) -> Iterator[Finding]:
 
 def targets(names: list[str], catalog: Catalog) -> list[Finding]:
     """Each target, asked for real with a handful of tiny requests."""
-    from bench.quality import borrowed
+    from bench.quality import borrowed, warnings
 
     found: list[Finding] = []
     for name in names:
@@ -122,6 +122,7 @@ def targets(names: list[str], catalog: Catalog) -> list[Finding]:
             target = find_target(name, catalog)
             found.append(_finding(target, "address", "ok", f"{target.wire} at {target.base_url or 'an engine here'}"))
             found += _price(target)
+            found += [_finding(target, "note", "note", told) for told in warnings(target)]
             with borrowed(target) as endpoint:
                 found += asyncio.run(_examine(target, endpoint))
         except ConfigError:

@@ -78,7 +78,11 @@ def load_tasks(suite: Suite, *, repeats: int = 1, items: str = "frozen") -> dict
         from lm_eval.tasks import TaskManager
 
         wanted = [task.name for task in suite.tasks]
-        manager = TaskManager(include_path=str(tasks_dir()), include_defaults=False, metadata={"items": items})
+        metadata: dict[str, Any] = {"items": items}
+        if items == "frozen":
+            metadata["files"] = {task.name: str(tasks_dir() / task.items) for task in suite.tasks}
+            metadata["sha256_of"] = {task.name: task.sha256 for task in suite.tasks}
+        manager = TaskManager(include_path=str(tasks_dir()), include_defaults=False, metadata=metadata)
         missing = [name for name in wanted if name not in manager.all_tasks]
         if missing:
             raise JudgeError(

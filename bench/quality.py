@@ -210,6 +210,19 @@ def questions(
     ]
 
 
+def warnings(target: Target) -> list[str]:
+    """What would spoil a measurement of this target although it answers; nothing here stops one."""
+    told = []
+    if target.quirks.get("reasoning") == "always" and not target.options.reasoning_budget:
+        told.append(
+            f"{target.id} always thinks before it answers, and its thoughts count against the token cap: declare it in "
+            "targets.toml with options = { reasoning_budget = 4000 }, or most answers will be cut off unscored"
+        )
+    if ends := target.quirks.get("ends"):
+        told.append(f"{target.id} is retired by its provider on {ends}")
+    return told
+
+
 def header_of(question: Question) -> runs.Header:
     """Everything that says what was asked of whom, where and with what."""
     from bench import machine

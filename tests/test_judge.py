@@ -1,12 +1,15 @@
 import json
 from collections.abc import Sequence
 from dataclasses import replace
+from hashlib import sha256
+from pathlib import Path
 
 import pytest
 
 from bench.catalog import suite as find_suite
 from bench.catalog import target as find_target
 from bench.errors import JudgeError
+from bench.items.files import tasks_dir
 from bench.judge import Asker, Chat, LoopThread, Question, judge, load_tasks, render, reply, request_key, sample_items
 from bench.records import Measurement, Message, Request
 
@@ -88,6 +91,17 @@ def test_a_limit_draws_evenly_over_the_levels_and_depends_on_the_seed_only() -> 
     assert first != sample_items(declared, levels, 6, seed=2)
     assert sorted(levels[i] for i in first) == [1, 1, 2, 2, 3, 3]
     assert sample_items(declared, levels, None, seed=1) == frozenset(range(30))
+
+
+def test_a_suite_of_ones_own_asks_its_own_items(tmp_path: Path) -> None:
+    mine = tmp_path / "mine.jsonl"
+    lines = (tasks_dir() / "quick_add" / "frozen-1.jsonl").read_text().splitlines()[:2]
+    mine.write_text("\n".join(lines) + "\n")
+    suite = find_suite("quick")
+    task = suite.tasks[[t.name for t in suite.tasks].index("quick_add")]
+    own = task.model_copy(update={"items": str(mine), "sha256": sha256(mine.read_bytes()).hexdigest()})
+    tasks = load_tasks(suite.model_copy(update={"tasks": [own]}))
+    assert [doc["id"] for doc in tasks["quick_add"].eval_docs] == [json.loads(line)["id"] for line in lines]
 
 
 def test_a_suite_whose_task_lm_eval_cannot_load_is_an_error_that_names_it() -> None:

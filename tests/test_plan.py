@@ -32,6 +32,16 @@ def test_a_hosted_model_needs_no_key_to_be_planned_and_its_price_is_the_list_pri
     assert float(found["usd_max"]) == pytest.approx(by_hand, abs=1e-4)
 
 
+def test_a_model_that_always_thinks_without_a_budget_for_it_is_warned_of() -> None:
+    (question,) = quality.questions("quick", ["openai:gpt-5-mini"], catalog=load(), to_be_asked=False)
+    told = quality.warnings(question.target)
+    assert any("reasoning_budget" in line for line in told)
+    roomy = question.target.model_copy(
+        update={"options": question.target.options.model_copy(update={"reasoning_budget": 4000})}
+    )
+    assert not any("reasoning_budget" in line for line in quality.warnings(roomy))
+
+
 def test_the_detectable_effect_is_that_of_the_published_formula() -> None:
     """n = 7.85·2p(1 − p)(1 − ρ)/δ²: 150 items, p = .5, ρ = .5 detect .114."""
     assert plan._mde(150) == pytest.approx(0.114, abs=5e-4)

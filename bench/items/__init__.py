@@ -124,15 +124,21 @@ def items_file(task: str, items: str = "frozen") -> Path:
 
 
 def load(
-    task: str, items: str = "frozen", sha256_of: Mapping[str, str] | None = None, **metadata: Any
+    task: str,
+    items: str = "frozen",
+    files: Mapping[str, str] | None = None,
+    sha256_of: Mapping[str, str] | None = None,
+    **metadata: Any,
 ) -> dict[str, Any]:
-    """The data set of one task for lm-eval (`custom_dataset`); `items` and `sha256_of` come as TaskManager metadata.
+    """The data set of one task for lm-eval (`custom_dataset`); all but `task` comes as TaskManager metadata.
+
+    `files` and `sha256_of` are what a suite declares, by task: they win over where `items` would be looked for.
 
     Built in memory from rows of strings: lm-eval's JSON loader turns dates into datetimes and bakes paths.
     """
     from datasets import Dataset
 
-    path = items_file(task, items)
+    path = Path(files[task]) if files and task in files else items_file(task, items)
     wanted = (sha256_of or {}).get(task)
     if wanted is not None and (found := sha256(path.read_bytes()).hexdigest()) != wanted:
         raise ConfigError(
