@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from collections.abc import Callable
 from contextlib import closing
+from io import TextIOWrapper
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TextIO
 
 import typer
 
@@ -42,6 +44,7 @@ Targets = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="One JSON value on stdout, nothing else there.")]
 RESULTS = Path("results")
+INTERRUPTED = 130
 
 
 # ------------------------------------------------------------------------------------------------------ making numbers
@@ -246,7 +249,7 @@ def _show_report(results: Path, run_ids: list[str] | None, *, as_json: bool = Fa
         return
     console = terminal.console()
     for (suite, version), part in found.groupby(["suite", "suite_version"], sort=True):
-        console.print(f"{suite}@{version}", style="bold")
+        console.print(terminal.heading(str(suite), str(version)), style="bold")
         for table in terminal.report_tables(part):
             console.print(table)
     if found.empty:
@@ -276,8 +279,10 @@ def _print_json(value: Any) -> None:
 
 
 def _tell_problems(problems: list[str]) -> None:
+    from bench.terminal import printable
+
     for problem in problems:
-        print(f"warning: {problem}", file=sys.stderr)
+        print(f"warning: {printable(problem)}", file=sys.stderr)
 
 
 # ---------------------------------------------------------------------------------------------------- starting, ending
@@ -297,15 +302,39 @@ def main() -> NoReturn:
     from bench.errors import BenchError
 
     signal.signal(signal.SIGTERM, _interrupt)
+    _mend_streams()
     try:
         status = _status(lambda: app(standalone_mode=False))
+        sys.stdout.flush()
     except BenchError as error:
-        print(f"error: {error}", file=sys.stderr)
         status = error.exit_code
+        print(f"error: {error}", file=sys.stderr)
     except KeyboardInterrupt:
+        status = INTERRUPTED
         print("interrupted; what was answered is kept, run the same command to go on", file=sys.stderr)
-        status = 130
+    except BrokenPipeError:  # the reader of a pipe has seen enough
+        status = 0
+        _discard(sys.stdout)
+    except OSError as error:
+        status = 5
+        _discard(sys.stdout)
+        print(f"error: {error.strerror or error}", file=sys.stderr)
     sys.exit(status)
+
+
+def _mend_streams() -> None:
+    """A closed stream, or one whose encoding lacks our characters, must not turn a finished run into a failed one."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, Path(os.devnull).open("w"))  # noqa: SIM115  (open to the end of the process)
+        elif isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _discard(stream: TextIO) -> None:
+    """What is still in the buffer goes nowhere, instead of failing once more when the process ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _status(call: Callable[[], object]) -> int:
@@ -318,7 +347,6 @@ def _status(call: Callable[[], object]) -> int:
         return error.exit_code
     except typer.Abort:
         raise KeyboardInterrupt from None
-    except BrokenPipeError:  # the reader of a pipe has seen enough
-        sys.stderr.close()
-        return 0
+    if status == INTERRUPTED:  # typer makes this of a KeyboardInterrupt, and says nothing
+        raise KeyboardInterrupt
     return status if isinstance(status, int) else 0

@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -23,6 +23,7 @@ from bench.records import ANSWERED, Endpoint, Measurement, Message, Request
 State = Literal["ok", "note", "bad"]
 SIGNS = {"ok": "✓", "note": "·", "bad": "✗"}
 ROUND_TRIPS = 5
+PATIENCE_S = 30.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,7 +125,8 @@ def targets(names: list[str], catalog: Catalog) -> list[Finding]:
             found += _price(target)
             found += [_finding(target, "note", "note", told) for told in warnings(target)]
             with borrowed(target) as endpoint:
-                found += asyncio.run(_examine(target, endpoint))
+                brief = replace(endpoint, first_token_timeout_s=PATIENCE_S, stall_timeout_s=PATIENCE_S)
+                found += asyncio.run(_examine(target, brief))
         except ConfigError:
             raise
         except BenchError as error:
@@ -164,7 +166,9 @@ async def _examine(target: Target, endpoint: Endpoint) -> list[Finding]:
     )
     async with Client(endpoint) as client:
         found.append(await _models(target, endpoint, client))
-        answers = [await client.send(_request(target)) for _ in range(ROUND_TRIPS)]
+        answers = [await client.send(_request(target))]
+        if answers[0].status in ANSWERED:
+            answers += [await client.send(_request(target)) for _ in range(ROUND_TRIPS - 1)]
     return [*found, *_answers(target, answers)]
 
 

@@ -50,8 +50,13 @@ def _row(name: str, layer: str, wire: str, needs: str) -> Row:
         "layer": layer,
         "wire": wire,
         "needs": needs,
-        "ready": not needs.startswith(("set ", "wire ")),
+        "ready": _ready(needs),
     }
+
+
+def _ready(needs: str) -> bool | None:
+    """None = only asking would tell."""
+    return None if needs == "a server there" else not needs.startswith(("set ", "wire "))
 
 
 def _provider_needs(provider: Provider) -> str:

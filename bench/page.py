@@ -41,14 +41,13 @@ def write(results: Path, path: Path, run_ids: list[str] | None = None) -> None:
 
     report = analysis.report(results, run_ids)
     text = render(report, analysis.unscored(results, run_ids))
-    partial = path.with_name(path.name + ".partial")
     try:
+        partial = path.with_name(path.name + ".partial")
         partial.write_text(text, encoding="utf-8")
         partial.replace(path)
-    except OSError as error:
-        raise ConfigError(
-            f"--html {path}: {error.strerror}; give a file in a folder that exists and can be written"
-        ) from error
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or "not the name of a file"
+        raise ConfigError(f"--html {path}: {why}; give a file in a folder that exists and can be written") from error
 
 
 def render(report: pandas.DataFrame, unscored: pandas.DataFrame) -> str:
@@ -68,14 +67,14 @@ def render(report: pandas.DataFrame, unscored: pandas.DataFrame) -> str:
 
 def _suite(report: pandas.DataFrame, unscored: pandas.DataFrame) -> str:
     from bench.charts import by_task, quality, quality_speed
-    from bench.terminal import overview_cells, task_cells
+    from bench.terminal import heading, overview_cells, task_cells
 
     first = report.iloc[0]
     figures = "".join(_figure(module.chart(report)) for module in (quality, by_task, quality_speed))
     runs = sorted({run for ids in report["run_ids"] for run in ids})
     lost = unscored[unscored["run_id"].isin(runs) & unscored["state"].str.startswith("unscored")]
     return (
-        f"<h2>{html.escape(str(first['suite']))}@{first['suite_version']}</h2>"
+        f"<h2>{html.escape(heading(first['suite'], first['suite_version']))}</h2>"
         f"{_table(*overview_cells(report))}{figures}{_table(*task_cells(report))}{_lost(lost)}"
         f"<p class=note>Runs: {html.escape(', '.join(runs))}</p>"
     )

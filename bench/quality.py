@@ -5,6 +5,7 @@ Nothing is asked that the run's journal already answers, so running the same que
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -22,8 +23,9 @@ from bench.catalog import Catalog, Price, Target
 from bench.catalog import suite as find_suite
 from bench.catalog import target as find_target
 from bench.engines.embedded import family
-from bench.errors import BenchError, BudgetStop, ConfigError, EngineError, RequestError, RunError
+from bench.errors import BenchError, BudgetStop, ConfigError, EngineError, RequestError, RunError, nearest
 from bench.items import items_file
+from bench.items import tasks as own_tasks
 from bench.judge import LoopThread, Question
 from bench.records import ANSWERED, Endpoint, Measurement, Request
 from bench.traffic import Patience, Traffic
@@ -31,6 +33,7 @@ from bench.traffic import Patience, Traffic
 DEFAULT_CONCURRENCY = 16
 ABOUT_THE_QUESTION: frozenset[int] = frozenset({400, 413, 422})
 """HTTP statuses that refuse this question, whoever asks and whenever."""
+ENGINE_GONE_S = 3.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +55,8 @@ class Outcome:
     """None when it ended before there was a folder."""
     target_id: str
     n_items: int = 0
+    """Questions: items times repeats."""
+    n_answered: int = 0
     n_replayed: int = 0
     n_attempts: int = 0
     """Requests sent this time."""
@@ -68,6 +73,7 @@ class Watcher(Protocol):
     def started(self, target_id: str, total: int, replayed: int) -> None: ...
     def attempted(self, measurement: Measurement, *, final: bool) -> None: ...
     def holding(self, seconds: float) -> None: ...
+    def tick(self) -> None: ...
     def close(self) -> None: ...
     def ended(self, outcome: Outcome) -> None: ...
 
@@ -143,6 +149,7 @@ def _asked_of_the_endpoint(
         run_id=folder.header.run_id,
         target_id=question.target.id,
         n_items=asker.n_asked + asker.n_replayed,
+        n_answered=asker.n_answered,
         n_replayed=asker.n_replayed,
         n_attempts=asker.n_attempts,
         stop=stop,
@@ -190,6 +197,8 @@ def questions(
 
     found = find_suite(suite)
     for task in found.tasks:
+        if task.name not in own_tasks():
+            raise ConfigError(f"suite {suite!r}: no task is called {task.name!r}{nearest(task.name, own_tasks())}")
         items_file(task.name, items)
     names = targets or [f"embedded:{model.name}" for model in family()]
     wanted = [find_target(name, catalog) for name in dict.fromkeys(names)]
@@ -286,8 +295,15 @@ def _price(target: Target, manner: Manner) -> Price | None:
 
 
 def _untouched(question: Question, path: Path) -> Outcome:
-    n_items = len(runs.read(path).answers())
-    return Outcome(run_id=path.name, target_id=question.target.id, n_items=n_items, n_replayed=n_items)
+    found = runs.read(path).answers()
+    n_answered = sum(m.status in ANSWERED for m in found.values())
+    return Outcome(
+        run_id=path.name,
+        target_id=question.target.id,
+        n_items=len(found),
+        n_answered=n_answered,
+        n_replayed=len(found),
+    )
 
 
 def _spent_usd(path: Path | None, question: Question, price: Price | None) -> Decimal:
@@ -329,12 +345,15 @@ class _FolderAsker(judge.Asker):
     ) -> None:
         self._question, self._endpoint, self._folder = question, endpoint, folder
         self._means, self._loop = means, loop
-        self.n_asked = self.n_replayed = self.n_attempts = 0
+        self.n_asked = self.n_replayed = self.n_attempts = self.n_answered = 0
         self.unanswered: list[Measurement] = []
 
     def ask(self, requests: Sequence[Request]) -> dict[str, Measurement]:
         known = self._folder.answers()
-        replayed = {r.request_key: known[r.request_key] for r in requests if _counts(known.get(r.request_key))}
+        served = any(m.status in ANSWERED for m in known.values())  # else even a 400 may be about us, not the question
+        replayed = {
+            r.request_key: known[r.request_key] for r in requests if served and _counts(known.get(r.request_key))
+        }
         missing = [
             replace(r, attempt=known[r.request_key].attempt + 1) if r.request_key in known else r
             for r in requests
@@ -343,8 +362,10 @@ class _FolderAsker(judge.Asker):
         self.n_replayed, self.n_asked = len(requests) - len(missing), len(missing)
         self._means.watcher.started(self._question.target.id, len(requests), self.n_replayed)
         answered = self._loop.call(self._send(missing)) if missing else {}
-        self.unanswered = [m for m in answered.values() if not _counts(m)]
-        return replayed | answered
+        found = replayed | answered
+        self.n_answered = sum(m.status in ANSWERED for m in found.values())
+        self.unanswered = [m for m in answered.values() if not self.n_answered or not _counts(m)]
+        return found
 
     async def _send(self, requests: Sequence[Request]) -> dict[str, Measurement]:
         from bench.client import Client
@@ -356,11 +377,28 @@ class _FolderAsker(judge.Asker):
                 client,
                 self._folder,
                 concurrency=concurrency,
-                patience=manner.patience,
+                patience=self._patience(),
                 budget=self._means.budget,
                 listener=self,
             )
-            return await traffic.ask_all(requests)
+            heart = asyncio.create_task(self._beat())
+            try:
+                return await traffic.ask_all(requests)
+            finally:
+                heart.cancel()
+
+    def _patience(self) -> Patience:
+        """An engine of our own that refuses connections is dead, and stays so."""
+        patience = self._means.manner.patience
+        if self._question.target.engine is None:
+            return patience
+        return replace(patience, unreachable_s=min(patience.unreachable_s, ENGINE_GONE_S))
+
+    async def _beat(self) -> None:
+        """A sign of life, however long the first answer takes."""
+        while True:
+            await asyncio.sleep(1)
+            self._means.watcher.tick()
 
     def attempted(self, measurement: Measurement, *, final: bool) -> None:
         self.n_attempts += 1

@@ -51,11 +51,16 @@ class Lines:
         with self._lock:
             self._done += final
             self._errors += measurement.status not in ANSWERED
+        self.tick()
+
+    def tick(self) -> None:
+        with self._lock:
             if time.monotonic() - self._told < PLAIN_EVERY_S:
                 return
             self._told = time.monotonic()
             rate = (self._done - self._replayed) / max(self._told - self._began, 1e-9)
-        self._say(f"{self._target}: {self._done}/{self._total}, {rate:.1f}/s, {self._errors} errors")
+            line = f"{self._target}: {self._done}/{self._total}, {rate:.1f}/s, {self._errors} errors"
+        self._say(line)
 
     def ended(self, outcome: Outcome) -> None:
         self._say(ending(outcome))
@@ -67,8 +72,12 @@ class Lines:
         """Nothing is left on the screen to tidy up."""
 
     def _say(self, line: str) -> None:
-        if not self._quiet:
+        if self._quiet:
+            return
+        try:
             print(line, file=sys.stderr, flush=True)
+        except OSError:  # nobody reads progress any more; the run matters more
+            self._quiet = True
 
 
 class Bars:
@@ -110,6 +119,9 @@ class Bars:
     def holding(self, seconds: float) -> None:
         self._progress.update(self._bar, errors=f"[yellow]asked to wait {seconds:.0f} s[/yellow]")
 
+    def tick(self) -> None:
+        """The bar redraws itself."""
+
     def ended(self, outcome: Outcome) -> None:
         self.close()
         print(ending(outcome), file=sys.stderr, flush=True)
@@ -126,10 +138,16 @@ def ending(outcome: Outcome) -> str:
     if outcome.stop is not None:
         return f"{outcome.target_id}: stopped: {outcome.stop}"
     if outcome.n_attempts == 0:
-        return f"{outcome.target_id}: all {outcome.n_items} answers are in {outcome.run_id}; nothing was asked again"
+        return f"{outcome.target_id}: {_answers(outcome)} in {outcome.run_id} from before; nothing was asked again"
     again = f", {outcome.n_replayed} of them from before" if outcome.n_replayed else ""
     spent = f", {outcome.spent_usd:.4f} $" if outcome.spent_usd is not None else ""
-    return f"{outcome.target_id}: {outcome.n_items} answers{again} in {outcome.elapsed_s:.1f} s{spent}"
+    return f"{outcome.target_id}: {_answers(outcome)}{again} in {outcome.elapsed_s:.1f} s{spent}"
+
+
+def _answers(outcome: Outcome) -> str:
+    if outcome.n_answered == outcome.n_items:
+        return f"all {outcome.n_items} answers"
+    return f"{outcome.n_answered} answers to {outcome.n_items} questions"
 
 
 # ------------------------------------------------------------------------------------------------------------ tables
@@ -141,6 +159,12 @@ def report_tables(report: pandas.DataFrame) -> list[Table]:
     tasks = plain_table(*task_cells(report), right_from=1)
     tasks.title, tasks.title_justify = TASKS_TITLE, "left"
     return [overview, tasks]
+
+
+def heading(suite: str, version: str) -> str:
+    """The suite and its version; a version 0 has not been calibrated on real models, and says so wherever it shows."""
+    note = " (provisional: its sizes are not calibrated on real models yet)" if str(version) == "0" else ""
+    return printable(f"{suite}@{version}{note}")
 
 
 def overview_cells(report: pandas.DataFrame) -> Cells:
@@ -233,11 +257,20 @@ def plain_table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, rig
 def _cell(value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return "–" if value is None else str(value)
+    return "–" if value is None else printable(str(value))
+
+
+def printable(text: str) -> str:
+    """With control characters spelt out: what a server said must not steer the reader's terminal."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
 
 
 def console() -> Console:
     """Stdout; wide enough for whole tables when it is not a terminal."""
     from rich.console import Console
 
-    return Console(width=None if sys.stdout.isatty() else 240, highlight=False, markup=False)
+    class Piped(Console):
+        def on_broken_pipe(self) -> None:
+            raise BrokenPipeError
+
+    return Piped(width=None if sys.stdout.isatty() else 240, highlight=False, markup=False)

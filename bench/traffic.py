@@ -112,10 +112,12 @@ class Traffic:
         """Attempts until one counts; None when the run stops before the first."""
         give_up_at = time.monotonic() + self._patience.deadline_s
         measurement: Measurement | None = None
-        for tries in range(1, self._patience.max_attempts + 1):
+        tries = 0
+        while True:
             if not await self._may_send(request):
                 return measurement
             measurement = await self._attempt(request)
+            tries += not _told_to_wait(measurement)  # being told when to come again is not a failure
             final = not self._again(measurement, tries, give_up_at)
             if self._listener is not None:
                 self._listener.attempted(measurement, final=final)
@@ -123,7 +125,6 @@ class Traffic:
                 return measurement
             await self._back_off(measurement, tries)
             request = replace(request, attempt=request.attempt + 1, request_id=uuid4().hex)
-        return measurement
 
     async def _may_send(self, request: Request) -> bool:
         """Waits for a hold to end and for room in the allowance; False when the run is to stop instead."""
@@ -164,13 +165,14 @@ class Traffic:
             await asyncio.sleep(min(left_s, 1.0))
 
     async def _back_off(self, measurement: Measurement, tries: int) -> None:
-        if measurement.retry_after_s is None:
-            ceiling_s = min(self._patience.longest_wait_s, self._patience.first_wait_s * 2 ** (tries - 1))
+        if not _told_to_wait(measurement):
+            ceiling_s = min(self._patience.longest_wait_s, self._patience.first_wait_s * 2 ** max(tries - 1, 0))
             await self._pause(time.monotonic() + random.uniform(0, ceiling_s))
             return
-        self._hold_until = max(self._hold_until, time.monotonic() + measurement.retry_after_s)
+        wait_s = measurement.retry_after_s or 0.0
+        self._hold_until = max(self._hold_until, time.monotonic() + wait_s)
         if self._listener is not None:
-            self._listener.holding(measurement.retry_after_s)
+            self._listener.holding(wait_s)
 
     def _notice(self, measurement: Measurement) -> None:
         """What an attempt says of the endpoint as a whole: trouble that will not pass must not cost every item its
@@ -190,3 +192,7 @@ class Traffic:
             down_s = f"{now - self._down_since:.0f} s"
             kept = "what was answered is kept, run the same command to go on"
             self._end(Unreachable(f"{who} has not been reachable for {down_s} ({why}); {kept}"))
+
+
+def _told_to_wait(measurement: Measurement) -> bool:
+    return (measurement.retry_after_s or 0.0) > 0.05

@@ -2,13 +2,15 @@
 
 import json
 import re
+import shlex
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.fake import Running
-from tests.quality_runs import bench, knowing_server
+from tests.quality_runs import BENCH, bench, environment, knowing_server
 
 VERBS = ("run", "report", "plan", "doctor", "targets", "tasks", "models", "db")
 
@@ -134,6 +136,23 @@ def test_a_page_that_cannot_be_written_is_one_line(measured: Path) -> None:
     done = bench("report", "--html", "no/such/folder/page.html", cwd=measured)
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1
+
+
+def test_a_pipe_that_closes_early_an_ascii_terminal_and_a_closed_stdout_are_no_failures(measured: Path) -> None:
+    def shell(text: str, **env: str) -> subprocess.CompletedProcess[str]:
+        command = " ".join(shlex.quote(part) for part in BENCH)
+        return subprocess.run(
+            ["bash", "-c", text.replace("BENCH", command)], cwd=measured, capture_output=True, text=True, timeout=60,
+            check=False, env={**environment(), **env},
+        )  # fmt: skip
+
+    for text in ("set -o pipefail; BENCH report | head -1", "BENCH report >&-", "set -o pipefail; BENCH tasks | true"):
+        done = shell(text)
+        assert (done.returncode, done.stderr) == (0, ""), text
+    assert shell("BENCH report", PYTHONIOENCODING="ascii").returncode == 0
+    full = shell("BENCH report > /dev/full")
+    assert full.returncode == 5
+    assert full.stderr.count("\n") == 1
 
 
 def test_doctor_looks_at_a_target_and_says_what_would_be_sent(measured: Path, server: Running) -> None:

@@ -12,11 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from bench import analysis, database, quality, runs
+from bench import analysis, database, engines, quality, runs
 from bench.catalog import load
-from bench.errors import BudgetStop, EngineError, Refused
+from bench.errors import BudgetStop, EngineError, Refused, Unreachable
 from bench.items.files import tasks_dir
 from bench.quality import Manner, Outcome
+from bench.records import Measurement
 from bench.terminal import Lines
 from bench.traffic import Patience
 from tests.fake import BROKEN, FRAMING, LOUD, Running
@@ -107,12 +108,43 @@ def test_an_endpoint_that_always_breaks_leaves_every_item_unscored_and_the_run_r
     assert runs.read_header(folder).status == "interrupted"
 
 
-def test_a_refused_request_is_final_and_not_asked_again(server: Running, tmp_path: Path) -> None:
-    outcome = run(server.url, tmp_path, model="fake?fault=400", limit=1)
-    assert outcome.stop is None
-    assert outcome.n_attempts == 8
-    assert run(server.url, tmp_path, model="fake?fault=400", limit=1).n_attempts == 0
+def test_an_endpoint_that_refuses_everything_has_not_been_measured(server: Running, tmp_path: Path) -> None:
+    for _ in range(2):
+        outcome = run(server.url, tmp_path, model="fake?fault=400", limit=1)
+        assert isinstance(outcome.stop, EngineError)
+        assert (outcome.n_attempts, outcome.n_answered) == (8, 0)
     assert set(column(tmp_path, "select distinct state from sample")) == {"unscored_error"}
+
+
+@pytest.mark.parametrize(("http_status", "final"), [(400, True), (413, True), (422, True), (401, False), (501, False)])
+def test_only_a_refusal_of_the_question_itself_is_final(http_status: int, final: bool) -> None:
+    refused = Measurement(
+        request_id="r", request_key="k", target_id="t", kind="quality", status="http_error",
+        http_status=http_status, started_at="2026-11-23T00:00:00Z",
+    )  # fmt: skip
+    assert quality._counts(refused) is final
+
+
+def test_a_dead_engine_of_ours_stops_the_run_within_seconds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (question,) = quality.questions("quick", ["embedded:large"], catalog=load())
+    started: list[subprocess.Popen[bytes]] = []
+    spawn = engines._spawn
+    monkeypatch.setattr(engines, "_spawn", lambda *given: started.append(spawn(*given)) or started[-1])
+
+    class Killer(Lines):
+        """Kills the engine once ten answers are there."""
+
+        def attempted(self, measurement: Measurement, *, final: bool) -> None:
+            super().attempted(measurement, final=final)
+            if self._done == 10:
+                os.killpg(started[-1].pid, signal.SIGKILL)
+
+    began = time.monotonic()
+    outcome = quality.run(question, tmp_path, Manner(), Killer(quiet=True))
+    assert isinstance(outcome.stop, Unreachable | EngineError)
+    assert time.monotonic() - began < 25
+    monkeypatch.undo()
+    assert quality.run(question, tmp_path, Manner(), Lines(quiet=True)).n_answered == 240
 
 
 @pytest.mark.parametrize("fault", ["401", "404", "429_money"])
@@ -212,6 +244,7 @@ def test_an_interrupted_run_ends_with_130_and_can_be_resumed(
     process.send_signal(sent)
     _, said = process.communicate(timeout=30)
     assert process.returncode == 130, said
+    assert "interrupted; what was answered is kept" in said
     assert "Traceback" not in said
     (folder,) = runs.folders(tmp_path / "results")
     assert runs.read_header(folder).status == "interrupted"

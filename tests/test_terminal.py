@@ -76,10 +76,24 @@ def test_an_empty_store_makes_a_page_that_says_so() -> None:
     assert "bench run" in page.render(report().iloc[:0], pd.DataFrame())
 
 
+def test_control_characters_are_spelt_out() -> None:
+    out = StringIO()
+    Console(file=out, width=80).print(terminal.plain_table(["x"], [["\x1b[2Jgone\r\nü"]]))
+    assert "\\x1b[2Jgone\\r\\nü" in out.getvalue()
+    assert "\x1b" not in out.getvalue()
+
+
+def test_a_provisional_suite_says_so() -> None:
+    assert "provisional" in terminal.heading("core", "0")
+    assert terminal.heading("quick", "1") == "quick@1"
+
+
 def test_one_line_says_what_became_of_a_run() -> None:
-    done = Outcome(run_id="r", target_id="t", n_items=240, n_attempts=240, elapsed_s=12.34)
-    again = Outcome(run_id="r", target_id="t", n_items=240, n_replayed=240)
+    done = Outcome(run_id="r", target_id="t", n_items=240, n_answered=240, n_attempts=240, elapsed_s=12.34)
+    partly = Outcome(run_id="r", target_id="t", n_items=240, n_answered=239, n_attempts=240, elapsed_s=1)
+    again = Outcome(run_id="r", target_id="t", n_items=240, n_answered=240, n_replayed=240)
     stopped = Outcome(run_id="r", target_id="t", stop=EngineError("it died"))
-    assert terminal.ending(done) == "t: 240 answers in 12.3 s"
-    assert terminal.ending(again) == "t: all 240 answers are in r; nothing was asked again"
+    assert terminal.ending(done) == "t: all 240 answers in 12.3 s"
+    assert terminal.ending(partly) == "t: 239 answers to 240 questions in 1.0 s"
+    assert terminal.ending(again) == "t: all 240 answers in r from before; nothing was asked again"
     assert terminal.ending(stopped) == "t: stopped: it died"

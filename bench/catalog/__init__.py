@@ -101,7 +101,7 @@ def _users_file() -> Path | None:
             raise ConfigError(f"BENCH_TARGETS = {named!r}: there is no such file; correct or unset the variable")
         return Path(named)
     here = Path("targets.toml")
-    return here if here.is_file() else None
+    return here if here.exists() else None
 
 
 @cache

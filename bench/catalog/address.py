@@ -11,6 +11,8 @@ from bench.catalog.keys import SUSPECT_NAME
 def checked_url(url: str) -> str:
     """`url` without a trailing slash; refuses other schemes, no host, and credentials (never repeated)."""
     parts = split(url)
+    if any(c.isspace() or not c.isprintable() for c in url):
+        raise ValueError("the address holds a blank or a control character; remove it")
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise ValueError("not an address; write http://HOST:PORT/v1 or https://HOST/v1")
     if parts.username or parts.password or "@" in parts.netloc:

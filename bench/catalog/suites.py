@@ -15,12 +15,15 @@ from bench.catalog.nouns import Count, Number
 from bench.errors import ConfigError, nearest
 from bench.items.files import tasks_dir
 
+NAME = r"^[a-z0-9][a-z0-9_.-]*$"
+"""Names end up in file names and run ids."""
+
 
 class SuiteTask(Noun):
     """One task of a suite."""
 
-    name: str
-    metric: str = "acc"
+    name: str = Field(pattern=NAME)
+    metric: Literal["acc"] = "acc"
     weight: Number = Field(default=1.0, gt=0)
     chance: Number = Field(default=0.0, ge=0, lt=1)
     """What guessing scores."""
@@ -44,7 +47,7 @@ class SuiteTask(Noun):
 class Suite(Noun):
     """A contract: its scores are never averaged with those of another version or hash."""
 
-    name: str
+    name: str = Field(pattern=NAME)
     version: Count = Field(ge=0)
     provisional: bool = False
     """Not yet calibrated on real models: said in every output."""

@@ -82,13 +82,21 @@ def serve(target: Target, *, log: Path | None = None, ready_timeout_s: float = 1
     """
     if target.engine is None:
         raise ConfigError(f"target {target.id} names no engine: it is served already, at {target.base_url}")
-    with tempfile.TemporaryDirectory(prefix="bench-engine-") as folder:
-        path = log or Path(folder) / "engine.log"
+    with _log_file(log) as path:
         process, endpoint = _started(target, path, time.monotonic() + ready_timeout_s)
         try:
             yield endpoint
         finally:
             _take_down(process)
+
+
+@contextmanager
+def _log_file(log: Path | None) -> Iterator[Path]:
+    if log is not None:
+        yield log
+        return
+    with tempfile.TemporaryDirectory(prefix="bench-engine-") as folder:
+        yield Path(folder) / "engine.log"
 
 
 def _started(target: Target, log: Path, deadline_s: float) -> tuple[subprocess.Popen[bytes], Endpoint]:
