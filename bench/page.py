@@ -67,7 +67,7 @@ def render(report: pandas.DataFrame, unscored: pandas.DataFrame) -> str:
 
 def _suite(report: pandas.DataFrame, unscored: pandas.DataFrame) -> str:
     from bench.charts import by_task, quality, quality_speed
-    from bench.terminal import heading, overview_cells, task_cells
+    from bench.terminal import TASKS_TITLE, heading, overview_cells, task_cells
 
     first = report.iloc[0]
     figures = "".join(_figure(module.chart(report)) for module in (quality, by_task, quality_speed))
@@ -75,7 +75,8 @@ def _suite(report: pandas.DataFrame, unscored: pandas.DataFrame) -> str:
     lost = unscored[unscored["run_id"].isin(runs) & unscored["state"].str.startswith("unscored")]
     return (
         f"<h2>{html.escape(heading(first['suite'], first['suite_version']))}</h2>"
-        f"{_table(*overview_cells(report))}{figures}{_table(*task_cells(report))}{_lost(lost)}"
+        f"{_table(*overview_cells(report))}{figures}"
+        f"<p class=note>{TASKS_TITLE}</p>{_table(*task_cells(report))}{_lost(lost)}"
         f"<p class=note>Runs: {html.escape(', '.join(runs))}</p>"
     )
 

@@ -27,7 +27,7 @@ def labelled(report: pandas.DataFrame) -> pandas.DataFrame:
     return report.assign(label=report["target"].where(~several, report["target"] + " …" + run))
 
 
-def titled(question: str, report: pandas.DataFrame) -> dict[str, Any]:
+def titled(question: str, report: pandas.DataFrame, more: str = "") -> dict[str, Any]:
     """The chart's title: its question, and under it the suite, n, the days of measuring and the provenance."""
     if report.empty:
         return {"text": question}
@@ -36,7 +36,7 @@ def titled(question: str, report: pandas.DataFrame) -> dict[str, Any]:
     n = sorted({int(n) for n in report[report["task"] == "macro"]["n"]})
     items = f", n = {' or '.join(map(str, n))} items a target" if n else ""
     caption = f"{report['suite'].iloc[0]}@{report['suite_version'].iloc[0]}{items}, measured here, {when}"
-    return {"text": question, "subtitle": {"text": caption}}
+    return {"text": question, "subtitle": {"text": "; ".join(filter(None, (caption, more)))}}
 
 
 def plotly_script() -> str:

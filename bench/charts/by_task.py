@@ -45,7 +45,7 @@ def chart(report: pandas.DataFrame) -> go.Figure:
         )
     )
     figure.update_layout(
-        title=titled(QUESTION, report),
+        title=titled(QUESTION, report, "cells: % right [95% interval]"),
         height=160 + 36 * max(len(targets), 3),
         template="plotly_white",
         font={"family": FONT},
