@@ -11,10 +11,21 @@ from pathlib import Path
 from typing import Any
 
 from bench.errors import RunError
-from bench.records import Sample, Score
+from bench.records import Measurement, Sample, Score
 from bench.runs import journal
-from bench.runs.folder import Header, read_header, read_price_rows, read_requests, read_sample_rows, read_score_rows
-from bench.runs.tables import TEXT_COLUMNS, table_of
+from bench.runs.folder import (
+    Header,
+    check_name,
+    check_parts,
+    read_header,
+    read_objects,
+    read_parquet,
+    read_price_rows,
+    read_requests,
+    read_sample_rows,
+    read_score_rows,
+)
+from bench.runs.tables import TEXT_COLUMNS, schema_of, table_of
 
 TABLES = (
     "run",
@@ -53,7 +64,7 @@ def stamp(path: Path) -> str:
     """Changes when any file of the folder does: names, sizes, times, and all of run.json."""
     seen = sha256()
     for name in FILES:
-        if (path / name).is_file():
+        with suppress(OSError):
             stat = (path / name).stat()
             seen.update(f"{name} {stat.st_size} {stat.st_mtime_ns} {stat.st_ino}\n".encode())
     with suppress(OSError):  # `of` says what is wrong with it
@@ -72,20 +83,30 @@ class Facts:
 
 
 def of(path: Path) -> Facts:
-    """RunError when any file of the folder is damaged: half a run is no run."""
+    """RunError when any file of the folder is damaged or, of a finished run, missing: half a run is no run."""
+    try:
+        return _of(path)
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError) as error:
+        # JSON of a shape that no check above foresaw: the other runs must not go down with this one
+        raise RunError(f"{path}: cannot be read ({type(error).__name__}: {str(error)[:200]})") from error
+
+
+def _of(path: Path) -> Facts:
     header = read_header(path)
-    if header.run_id != path.name:
-        raise RunError(f"{path / 'run.json'}: run_id is {header.run_id!r}; name the folder so, each run is one folder")
+    check_name(path, header)
+    samples, scores = read_sample_rows(path), read_score_rows(path)
     sealed = _large(path)
     requests, torn = read_requests(path) if sealed is None else (None, 0)
+    n_requests = LARGE_ROWS if requests is None else requests.num_rows
+    check_parts(path, header, n_requests=n_requests, samples=samples, scores=scores)
     whose = {"run_id": header.run_id, "target_id": str(header.target["id"])}
     found = {
         "run": _texts([_run_row(header, torn)]),
         **(_request_tables(requests, header.run_id) if sealed is None else {}),
-        "sample": _owned(table_of(read_sample_rows(path), Sample, source=str(path / "samples.jsonl")), whose),
-        "score": _owned(table_of(read_score_rows(path), Score, source=str(path / "scores.json")), whose),
+        "sample": _owned(table_of(samples, Sample, source=str(path / "samples.jsonl")), whose),
+        "score": _owned(table_of(scores, Score, source=str(path / "scores.json")), whose),
         "price": _texts([{**row, **whose} for row in read_price_rows(path)]),
-        "load_step": _texts([{**row, **whose} for row in journal.read_json(path / "load_steps.json") or []]),
+        "load_step": _texts([{**row, **whose} for row in read_objects(path / "load_steps.json")]),
         "telemetry": _telemetry(path / "telemetry.parquet", whose),
         "published_score": _texts([{**row, **whose} for row in journal.read(path / "published_scores.jsonl")[0]]),
         "access": _texts([{**row, **whose} for row in journal.read(path / "access.jsonl")[0]]),
@@ -100,7 +121,8 @@ def shared(newest: Sequence[tuple[str, str, str]]) -> dict[str, Any]:
         told = json.loads(text)
         row = {name: told.get(name) for name in (*TARGET_FACTS, *TARGET_DETAILS)}
         targets.append({**row, "target_id": target_id, "fingerprint": fingerprint})
-        facts = told.get("facts") or {}
+        facts = told.get("facts")
+        facts = facts if isinstance(facts, dict) else {}
         models[str(told.get("model"))] = {"model": told.get("model"), **{name: facts.get(name) for name in MODEL_FACTS}}
     return {"target": _texts(targets), "model": _texts(list(models.values()))}
 
@@ -114,9 +136,11 @@ def _large(path: Path) -> Path | None:
     if not sealed.exists() or (path / "requests.jsonl").exists():
         return None
     try:
-        return sealed if pq.read_metadata(sealed).num_rows >= LARGE_ROWS else None
+        footer = pq.read_metadata(sealed)
+        ours = footer.schema.to_arrow_schema().equals(schema_of(Measurement))
     except (pa.ArrowException, OSError):
         return None  # read_requests says what is wrong with it
+    return sealed if ours and footer.num_rows >= LARGE_ROWS else None
 
 
 def _run_row(header: Header, torn: int) -> dict[str, Any]:
@@ -165,15 +189,14 @@ def _owned(rows: Any, whose: Mapping[str, str]) -> Any:
 
 def _telemetry(path: Path, whose: Mapping[str, str]) -> Any:
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
     if not path.exists():
         return _texts([])
-    try:
-        return _owned(pq.read_table(path), whose)
-    except (pa.ArrowException, OSError) as error:
-        reason = str(error).splitlines()[0]
-        raise RunError(f"{path}: damaged ({reason}); restore the file from a copy") from error
+    rows = read_parquet(path)
+    for column in rows.schema:
+        if pa.types.is_nested(column.type):
+            raise RunError(f"{path}: column {column.name} is {column.type}, not numbers")
+    return _owned(rows, whose)
 
 
 def _texts(rows: Sequence[Mapping[str, Any]]) -> Any:

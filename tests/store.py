@@ -7,8 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from bench.records import Measurement, Request, Sample
-from bench.runs import Header, Run, create
+from bench.records import Measurement, Request, Sample, Score
+from bench.runs import Header, create
 
 MS = 1_000_000
 TARGET = {
@@ -106,15 +106,36 @@ def sample(n: int, value: float | None = 1.0, **changes: Any) -> Sample:
 
 
 def sealed(results: Path, head: Header, attempts: Sequence[Measurement], samples: Sequence[Sample] = ()) -> Path:
-    """A finished run."""
+    """A finished run, whole: without `samples` it has one, of no request."""
+    samples = samples or [sample(0, request_id=None)]
     with create(results, head) as run:
-        fill(run, attempts, samples)
+        for m in attempts:
+            run.append(m)
+        run.write_samples(samples)
+        run.write_scores(counted(samples))
         run.finish()
     return run.path
 
 
-def fill(run: Run, attempts: Sequence[Measurement], samples: Sequence[Sample] = ()) -> None:
-    for m in attempts:
-        run.append(m)
-    if samples:
-        run.write_samples(list(samples))
+def counted(samples: Sequence[Sample]) -> list[Score]:
+    """A score per task and metric with its counts, as `bench.stats.scores` gives it; without an interval."""
+    found = []
+    for task, metric in dict.fromkeys((s.task, s.metric) for s in samples):
+        values = [s.value for s in samples if (s.task, s.metric) == (task, metric)]
+        known = [value for value in values if value is not None]
+        found.append(
+            Score(
+                task=task,
+                metric=metric,
+                value=sum(known) / len(known) if known else None,
+                stderr=None,
+                ci_low=None,
+                ci_high=None,
+                n=len(known),
+                n_unscored=len(values) - len(known),
+                low_bound=None,
+                high_bound=None,
+                method="none (a test)",
+            )
+        )
+    return found

@@ -9,6 +9,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import fields
 from pathlib import Path
@@ -21,7 +22,7 @@ from bench import database, facts, runs
 from bench.errors import ConfigError, RunError
 from bench.records import Measurement, Sample, Score
 from bench.runs.tables import TEXT_COLUMNS
-from tests.store import MS, TARGET, header, measurement, sample, sealed
+from tests.store import MS, TARGET, counted, header, measurement, sample, sealed
 
 PRICE = {
     "price_id": "p",
@@ -91,7 +92,9 @@ def test_an_incremental_build_is_identical_to_one_from_nothing(tmp_path):
     fill(tmp_path, "20261103T000000000Z-c", fingerprint="g", target={**TARGET, "layer": "self-hosted"})
     with runs.reopen(tmp_path / "runs" / "20261102T000000000Z-b") as again:
         again.append(measurement(9, request_id="20261102T000000000Z-b-9"))
-        again.write_samples([sample(9, 0.0, request_id="20261102T000000000Z-b-9")])
+        judged = [sample(9, 0.0, request_id="20261102T000000000Z-b-9")]
+        again.write_samples(judged)
+        again.write_scores(counted(judged))
         again.write_prices(PRICE)
         again.finish()
     shutil.rmtree(tmp_path / "runs" / "20261101T000000000Z-a")
@@ -167,26 +170,71 @@ def test_a_large_sealed_run_read_by_duckdb_itself_is_the_same_as_read_by_us(tmp_
 # -------------------------------------------------------------------------------------------- damage, and other people
 
 
+def with_header(**changes) -> Callable[[Path], bytes]:
+    return lambda path: json.dumps(json.loads((path / "run.json").read_text()) | changes).encode()
+
+
+def with_attempt(**changes) -> Callable[[Path], bytes]:
+    return lambda _: json.dumps({**vars(measurement(0)), **changes}).encode() + b"\n"
+
+
+DEEP = b"[" * 100_000
 DAMAGES = [
     ("run.json", b"{", r"run\.json: damaged"),
     ("run.json", b'{"schema": 7}', r"run\.json: schema 7"),
     ("requests.parquet", b"PAR1 no", r"requests\.parquet: damaged"),
     ("requests.jsonl", b"{\n{}\n{}\n", r"requests\.jsonl, line 1: damaged"),
-    ("samples.jsonl", b'{"task": 1}\n', r"samples\.jsonl: column task"),
+    ("run.json", with_header(machine="x"), r"run\.json: machine is 'x', not an object"),
+    ("run.json", with_header(versions=3), r"run\.json: versions is 3, not an object"),
+    ("run.json", with_header(target=[1]), r"run\.json: target is \[1\], not an object"),
+    ("run.json", with_header(target={"id": 3}), r"run\.json: target has no id"),
+    ("run.json", with_header(run_id="other"), r"run\.json: run_id is 'other'; name the folder so"),
+    ("run.json", with_header(suite="\ud800"), r"cannot be read \(UnicodeEncodeError"),
+    ("run.json", DEEP, r"run\.json: damaged \(maximum recursion"),
+    ("requests.jsonl", DEEP + b"\n{}\n", r"requests\.jsonl, line 1: damaged \(maximum recursion"),
+    ("requests.jsonl", with_attempt(out_tokens=10**30), r"requests\.jsonl: column out_tokens"),
+    ("requests.jsonl", with_attempt(request_id=["r"]), r"requests\.jsonl: column request_id"),
+    ("requests.jsonl", with_attempt(answer="\ud800"), r"requests\.jsonl: column answer"),
+    ("samples.jsonl", b'{"task": 1}\n', r"samples\.jsonl: not the samples that scores\.json counted"),
+    ("samples.jsonl", b'{"task": {}}\n', r"cannot be read \(TypeError: unhashable"),
+    ("samples.jsonl", b"", r"samples\.jsonl: missing or empty, though the run is finished; run the same command"),
+    ("samples.jsonl", None, r"samples\.jsonl: missing or empty, though the run is finished"),
     ("scores.json", b"3", r"scores\.json: not a list"),
+    ("scores.json", b"[1, 2]", r"scores\.json: not a list of objects"),
+    ("scores.json", b'["a"]', r"scores\.json: not a list of objects"),
+    ("scores.json", b"[]", r"scores\.json: missing or empty"),
+    ("scores.json", None, r"scores\.json: missing or empty"),
+    ("requests.parquet", None, r"requests\.parquet: no attempts, though the run is finished; restore"),
+    ("requests.parquet", "folder", r"requests\.parquet: damaged \(it is a folder\)"),
+    ("load_steps.json", b"[1]", r"load_steps\.json: not a list of objects"),
     ("prices.json", b"{{", r"prices\.json: damaged"),
+    ("prices.json", b"[1]", r"prices\.json: a price without price_id"),
+    ("prices.json", b'{"prices": 3}', r"prices\.json: a price without price_id"),
+    ("telemetry.parquet", "folder", r"telemetry\.parquet: damaged \(it is a folder\)"),
     ("telemetry.parquet", b"x", r"telemetry\.parquet: damaged"),
 ]
 
 
+def harm(file: Path, damage: Callable[[Path], bytes] | bytes | str | None) -> None:
+    """Put `damage` in the file's place: nothing, a folder, bytes, or bytes made of the run."""
+    content = damage(file.parent) if callable(damage) else damage
+    if file.is_dir():
+        file.rmdir()
+    file.unlink(missing_ok=True)
+    if content == "folder":
+        file.mkdir()
+    elif content is not None:
+        file.write_bytes(content)
+
+
 def test_damaged_folders_are_left_out_and_named_until_they_are_mended(tmp_path):
     fill(tmp_path, "20261101T000000000Z-good", 20)
-    bad = [fill(tmp_path, f"20261102T000000000Z-{k}", 20) for k in range(len(DAMAGES))]
+    bad = [fill(tmp_path, f"20261102T000000000Z-{k:02d}", 20) for k in range(len(DAMAGES))]
     assert database.build(tmp_path).requests == 20 * (1 + len(bad))
     whole = {}
     for path, (file, damage, _) in zip(bad, DAMAGES, strict=True):
         whole[path / file] = (path / file).read_bytes() if (path / file).exists() else None
-        (path / file).write_bytes(damage)
+        harm(path / file, damage)
     built = database.build(tmp_path)
     assert (built.runs, built.requests, len(built.problems)) == (1, 20, len(bad))
     for problem, (_, _, words) in zip(built.problems, DAMAGES, strict=True):
@@ -195,7 +243,7 @@ def test_damaged_folders_are_left_out_and_named_until_they_are_mended(tmp_path):
     assert database.build(tmp_path).problems == built.problems  # nothing has changed since
     assert database.check(tmp_path) == built.problems
     for file, content in whole.items():
-        file.unlink() if content is None else file.write_bytes(content)
+        harm(file, content)
     mended = database.build(tmp_path)
     assert (mended.requests, mended.problems) == (20 * (1 + len(bad)), [])
 
@@ -445,11 +493,8 @@ def test_a_replay_is_in_no_latency_and_no_cost(measured, latencies):
 
 
 def costs(results: Path, attempts: list, prices: dict) -> list[tuple]:
-    with runs.create(results, header("a")) as run:
-        for m in attempts:
-            run.append(m)
-        run.write_prices(prices)
-        run.finish()
+    path = sealed(results, header("a"), attempts)
+    (path / "prices.json").write_text(json.dumps(prices))
     database.build(results)
     return [
         (None if r["usd"] is None else float(r["usd"]), r["price_id"])

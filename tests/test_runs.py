@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,13 +15,16 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from bench import runs
 from bench.errors import RunError
-from bench.records import TokenLogprob
+from bench.records import Measurement, TokenLogprob
 from bench.runs import journal
-from tests.store import header, measurement, request, sample, sealed
+from bench.runs.tables import table_of
+from tests.store import counted, header, measurement, request, sample, sealed
 
 ASKED: dict[str, Any] = {
     "suite_hash": "s" * 64,
@@ -30,6 +34,10 @@ ASKED: dict[str, Any] = {
     "limit": None,
     "items": "frozen",
 }
+
+
+def attempts(path: Path) -> Any:
+    return runs.read_requests(path)[0]
 
 
 def test_a_run_id_sorts_by_time_and_is_a_safe_unique_name():
@@ -63,7 +71,8 @@ def test_what_was_appended_is_read_back_field_by_field(tmp_path):
         measurement(1, **{**vars(odd), "run_id": run_id}),
     ]
     assert folder.samples == [sample(0), sample(1, None)]
-    assert (folder.scores, folder.prices, folder.torn_lines) == ([], {}, 0)
+    assert [(s.n, s.n_unscored) for s in folder.scores] == [(1, 1)]
+    assert (folder.prices, folder.torn_lines) == ({}, 0)
 
 
 def test_sealing_turns_the_journal_into_parquet_and_counts_first(tmp_path, monkeypatch):
@@ -84,7 +93,7 @@ def test_sealing_turns_the_journal_into_parquet_and_counts_first(tmp_path, monke
     with runs.reopen(run.path) as run:
         run.finish()
     assert sorted(p.name for p in run.path.iterdir()) == ["requests.parquet", "run.json", "run.lock"]
-    assert runs.read(run.path).requests.num_rows == 1
+    assert attempts(run.path)["request_id"].to_pylist() == ["r0.0"]
 
 
 def test_a_death_between_sealing_and_removing_the_journal_counts_no_row_twice(tmp_path):
@@ -94,7 +103,7 @@ def test_a_death_between_sealing_and_removing_the_journal_counts_no_row_twice(tm
         lines = (run.path / "requests.jsonl").read_bytes()
         run.finish()
     (run.path / "requests.jsonl").write_bytes(lines)
-    assert runs.read(run.path).requests["request_id"].to_pylist() == ["r0.0", "r1.0"]
+    assert attempts(run.path)["request_id"].to_pylist() == ["r0.0", "r1.0"]
 
 
 def test_a_sealed_run_can_be_gone_on_with(tmp_path):
@@ -172,7 +181,7 @@ def test_a_damaged_line_in_the_middle_is_named_and_not_skipped(tmp_path, damage)
 
 
 def test_an_unknown_schema_is_refused_and_unknown_keys_are_not(tmp_path):
-    path = sealed(tmp_path, header(), [])
+    path = sealed(tmp_path, header(), [measurement(0)])
     row = json.loads((path / "run.json").read_text())
     (path / "run.json").write_text(json.dumps({**row, "colour": "blue"}))
     assert runs.read_header(path) == runs.read(path).header
@@ -225,12 +234,12 @@ def test_nothing_acknowledged_is_lost_when_the_writer_is_killed_again_and_again(
     with runs.reopen(path) as run:
         held = run.answers()
         run.finish()
-    kept = runs.read(path)
+    kept, torn = runs.read_requests(path)
     assert acknowledged <= {m.doc_id for m in held.values() if m.status == "ok"}
-    statuses = kept.requests["status"].to_pylist()
-    assert len(held) == len(statuses) == kept.requests.num_rows
+    statuses = kept["status"].to_pylist()
+    assert len(held) == len(statuses) == kept.num_rows
     assert len(statuses) - statuses.count("ok") == statuses.count("cancelled") <= 6
-    assert kept.torn_lines == 0
+    assert torn == 0
 
 
 def test_an_announced_request_that_never_came_back_becomes_a_cancelled_row_once(tmp_path):
@@ -248,7 +257,7 @@ def test_an_announced_request_that_never_came_back_becomes_a_cancelled_row_once(
         again.append(measurement(1, attempt=1))
     with runs.reopen(run.path) as third:
         third.finish()
-    assert runs.read(run.path).requests["status"].to_pylist() == ["ok", "cancelled", "ok"]
+    assert attempts(run.path)["status"].to_pylist() == ["ok", "cancelled", "ok"]
 
 
 def test_leaving_the_block_without_finishing_leaves_it_interrupted_with_the_lost_ones_named(tmp_path):
@@ -299,7 +308,7 @@ def test_a_disk_that_takes_no_more_is_one_line_and_costs_nothing_written(tmp_pat
             assert "\n" not in str(caught.value)
         run.append(measurement(2))
         run.finish()
-    assert runs.read(run.path).requests["request_id"].to_pylist() == ["r0.0", "r2.0"]
+    assert attempts(run.path)["request_id"].to_pylist() == ["r0.0", "r2.0"]
 
 
 def test_a_results_folder_that_cannot_be_made_is_one_line(tmp_path):
@@ -321,7 +330,7 @@ def test_lines_from_many_threads_stay_whole(tmp_path):
         for thread in threads:
             thread.join()
         run.finish()
-    assert len(set(runs.read(run.path).requests["request_id"].to_pylist())) == 800
+    assert len(set(attempts(run.path)["request_id"].to_pylist())) == 800
 
 
 def test_surrogate_halves_are_joined_or_replaced_never_a_crash(tmp_path):
@@ -349,3 +358,118 @@ def test_prices_are_kept_as_written_and_read_as_rows(tmp_path):
         run.write_prices({"prices": [{"usd_per_mtok_in": "1"}]})
         with pytest.raises(RunError, match="without price_id"):
             read_price_rows(run.path)
+
+
+# ----------------------------------------------------------------------------------------- finished, and yet not whole
+
+
+def harmed(results: Path, file: str, content: bytes | None) -> Path:
+    path = sealed(results, header(), [measurement(0), measurement(1)], [sample(0), sample(1)])
+    (path / file).unlink()
+    if content is not None:
+        (path / file).write_bytes(content)
+    return path
+
+
+def test_a_finished_run_with_all_its_parts_is_complete_and_so_is_an_open_one_without(tmp_path):
+    assert runs.complete(sealed(tmp_path, header(), [measurement(0)])) is None
+    with runs.create(tmp_path / "open", header()) as run:
+        assert runs.complete(run.path) is None
+
+
+@pytest.mark.parametrize("file", ["samples.jsonl", "scores.json"])
+@pytest.mark.parametrize("content", [None, b"", b"[]\n", b"[1, 2]", b"{}\n", b"\xff", b"[" * 100_000])
+def test_a_finished_run_whose_judgement_is_gone_or_damaged_is_judged_again_from_its_answers(tmp_path, file, content):
+    path = harmed(tmp_path, file, content)
+    told = runs.complete(path)
+    assert str(path / file) in told
+    assert "\n" not in told
+    with pytest.raises(RunError):
+        runs.read(path)
+    with runs.reopen(path) as run:
+        assert set(run.answers()) == {"key0", "key1"}
+        run.write_samples([sample(0), sample(1)])
+        run.write_scores(counted([sample(0), sample(1)]))
+        run.finish()
+    assert runs.complete(path) is None
+    assert runs.read(path).requests.num_rows == 2
+
+
+def test_samples_that_were_cut_at_a_line_are_not_those_that_were_counted(tmp_path):
+    path = harmed(tmp_path, "samples.jsonl", journal.encode(vars(sample(0))))
+    assert "samples.jsonl: not the samples that scores.json counted; run the same command again" in runs.complete(path)
+    other = journal.encode(vars(sample(0))) + journal.encode(vars(sample(1, task="other")))
+    (path / "samples.jsonl").write_bytes(other)
+    assert "samples.jsonl" in runs.complete(path)
+
+
+def test_a_damaged_judgement_does_not_stay_in_a_run_that_is_interrupted_again(tmp_path):
+    path = harmed(tmp_path, "scores.json", b"[1]")
+    runs.reopen(path).close()
+    folder = runs.read(path)
+    assert (folder.header.status, folder.requests.num_rows, len(folder.samples)) == ("interrupted", 2, 2)
+    assert folder.scores == []
+
+
+@pytest.mark.parametrize("content", [b"", b"PAR1 no", b"not parquet" * 1000])
+def test_damaged_attempts_stop_the_run_with_a_way_out_and_nothing_is_changed(tmp_path, content):
+    path = harmed(tmp_path, "requests.parquet", content)
+    before = {p.name: p.read_bytes() for p in path.iterdir() if p.name != "run.lock"}
+    assert "requests.parquet: damaged" in runs.complete(path)
+    with pytest.raises(RunError, match=r"requests\.parquet: damaged .* from a copy; `--fresh` starts another run$"):
+        runs.reopen(path)
+    assert {p.name: p.read_bytes() for p in path.iterdir() if p.name != "run.lock"} == before
+
+
+def test_attempts_of_another_shape_are_damage_that_is_named(tmp_path):
+    path = harmed(tmp_path, "requests.parquet", None)
+    pq.write_table(pa.table({"request_key": ["k"]}), path / "requests.parquet")
+    assert "requests.parquet: no column request_id" in runs.complete(path)
+    plain = table_of([vars(measurement(0))], Measurement, source="here")
+    pq.write_table(plain.set_column(4, "attempt", pa.array(["x"])), path / "requests.parquet")
+    assert "requests.parquet: column attempt" in runs.complete(path)
+    pq.write_table(plain.drop_columns(["merged_reads", "replayed"]), path / "requests.parquet")
+    assert runs.complete(path) is None
+    assert runs.read(path).answers()["key0"] == measurement(0)
+
+
+def test_attempts_that_are_gone_are_said_so_and_asked_again(tmp_path):
+    path = harmed(tmp_path, "requests.parquet", None)
+    assert "requests.parquet: no attempts, though the run is finished" in runs.complete(path)
+    with runs.reopen(path) as run:
+        assert run.answers() == {}
+
+
+def test_a_folder_under_another_name_is_not_gone_on_with_while_the_run_itself_is_there(tmp_path):
+    path = sealed(tmp_path, header(), [measurement(0)])
+    copy = shutil.copytree(path, path.with_name(f"{path.name}-copy"))
+    assert runs.resumable(tmp_path, **ASKED) == path
+    shutil.rmtree(path)
+    assert runs.resumable(tmp_path, **ASKED) == copy
+    assert "name the folder so" in runs.complete(copy)
+    with pytest.raises(RunError, match="name the folder so"):
+        runs.reopen(copy)
+
+
+def test_what_was_announced_by_another_version_is_kept_as_far_as_it_is_known(tmp_path):
+    run = runs.create(tmp_path, header())
+    run.announce(request(0))
+    run._lock.release()
+    file = run.path / "announced.jsonl"
+    whole = json.loads(file.read_bytes())
+    odd = [
+        {**whole, "request_id": "more", "colour": "blue"},
+        {"request_id": "less", "request_key": "key1"},
+        {**whole, "request_id": "types", "attempt": "x", "doc_id": 10**30, "task": [1]},
+        {"request_id": "no key"},
+        {"request_key": "no id"},
+        {**whole, "request_id": ["r"]},
+        {},
+    ]
+    file.write_bytes(b"".join(map(journal.encode, odd)))
+    with runs.reopen(run.path) as again:
+        again.finish()
+    found = attempts(run.path)
+    assert found["request_id"].to_pylist() == ["more", "less", "types"]
+    assert found["doc_id"].to_pylist() == [0, None, None]
+    assert set(found["status"].to_pylist()) == {"cancelled"}

@@ -22,6 +22,8 @@ from bench.runs.folder import (
     Folder,
     Header,
     RunStatus,
+    check_name,
+    complete,
     counting,
     folders,
     measurements,
@@ -29,6 +31,8 @@ from bench.runs.folder import (
     read,
     read_header,
     read_requests,
+    read_sample_rows,
+    read_score_rows,
 )
 from bench.runs.journal import Journal, writing
 from bench.runs.lock import Lock
@@ -38,6 +42,7 @@ __all__ = [
     "Folder",
     "Header",
     "Run",
+    "complete",
     "create",
     "folders",
     "measurements",
@@ -50,6 +55,18 @@ __all__ = [
     "resumable",
 ]
 
+
+ANNOUNCED = {
+    "request_id": str,
+    "request_key": str,
+    "attempt": int,
+    "kind": str,
+    "task": str,
+    "doc_id": int,
+    "repeat": int,
+    "started_at": str,
+}
+"""Fields of a Measurement that are known before it is sent."""
 
 # ----------------------------------------------------------------------------------------------------------- opening
 
@@ -81,12 +98,16 @@ def create(results: Path, header: Header) -> Run:
 
 
 def reopen(path: Path) -> Run:
-    """Go on with a run that ended in any way; announced attempts that never came back become rows `cancelled`."""
+    """Go on with a run that ended in any way; announced attempts that never came back become rows `cancelled`.
+
+    Damaged samples and scores are dropped: judging makes them again. Damaged attempts are a RunError, as they can't be
+    made again; attempts that are gone are asked again.
+    """
     header = read_header(path)
+    check_name(path, header)
     lock = _lock(path)
     try:
-        journal.mend(path / "requests.jsonl")
-        announced = _announced(path)
+        announced = _mended(path, header)
         header = replace(header, status="running", finished_at=None)
         _write_header(path, header)
         run = Run(path, header, lock, announced)
@@ -104,13 +125,17 @@ def resumable(
     wanted = question_hash(
         suite_hash=suite_hash, fingerprint=fingerprint, seed=seed, repeats=repeats, limit=limit, items=items
     )
+    misnamed = None
     for path in reversed(folders(results)):
         try:
-            if read_header(path).question_hash == wanted:
-                return path
+            header = read_header(path)
         except RunError:
             continue  # a damaged folder is reported when the store is built, and can't be resumed
-    return None
+        if header.question_hash == wanted:
+            if header.run_id == path.name:
+                return path
+            misnamed = misnamed or path  # a copy, unless the run has no other folder: `reopen` says so
+    return misnamed
 
 
 def _lock(path: Path) -> Lock:
@@ -135,16 +160,7 @@ class Run:
 
     def announce(self, request: Request) -> None:
         """Write down that this request is about to be sent, so that a killed run knows what it may have paid for."""
-        row = {
-            "request_id": request.request_id,
-            "request_key": request.request_key,
-            "attempt": request.attempt,
-            "kind": request.kind,
-            "task": request.task,
-            "doc_id": request.doc_id,
-            "repeat": request.repeat,
-            "started_at": _now(),
-        }
+        row = {name: getattr(request, name, None) for name in ANNOUNCED} | {"started_at": _now()}
         self._announced.append(row)
         self._under_way[request.request_id] = row
 
@@ -260,12 +276,29 @@ def _now() -> str:
     return f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S.%fZ}"
 
 
-def _announced(path: Path) -> dict[str, dict[str, Any]]:
-    """Announced attempts that never got a row, by `request_id`."""
-    file = path / "announced.jsonl"
-    journal.mend(file)
-    rows, _ = journal.read(file)
-    if not rows:
-        return {}
-    ended = frozenset(read_requests(path)[0]["request_id"].to_pylist())
-    return {row["request_id"]: row for row in rows if row["request_id"] not in ended}
+def _mended(path: Path, header: Header) -> dict[str, dict[str, Any]]:
+    """The folder made fit for going on; announced attempts that never got a row, by `request_id`."""
+    try:
+        journal.mend(path / "requests.jsonl")
+        journal.mend(path / "announced.jsonl")
+        ended = frozenset(read_requests(path)[0]["request_id"].to_pylist())
+        rows, _ = journal.read(path / "announced.jsonl")
+    except RunError as error:
+        raise RunError(f"{error}; `--fresh` starts another run") from error
+    for name, read_rows in (("samples.jsonl", read_sample_rows), ("scores.json", read_score_rows)):
+        try:
+            read_rows(path)
+        except RunError:
+            with writing(path / name):
+                (path / name).unlink(missing_ok=True)
+    announced = filter(None, (_announcement(row, header) for row in rows))
+    return {row["request_id"]: row for row in announced if row["request_id"] not in ended}
+
+
+def _announcement(row: dict[str, Any], header: Header) -> dict[str, Any] | None:
+    """What `announce` wrote, whatever another version added or left out; None when it names no question."""
+    kept = {name: row[name] for name, kind in ANNOUNCED.items() if type(row.get(name)) is kind}
+    kept = {name: value for name, value in kept.items() if not isinstance(value, int) or abs(value) < 2**63}
+    if not kept.get("request_id") or not kept.get("request_key"):
+        return None
+    return {"kind": header.kind, "started_at": header.started_at, **kept}

@@ -11,7 +11,8 @@ results/runs/<run_id>/
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from hashlib import sha256
 from pathlib import Path
@@ -20,13 +21,14 @@ from typing import Any, Literal, TypeVar, get_args
 from bench.errors import RunError
 from bench.records import ANSWERED, Measurement, Sample, Score, TokenLogprob
 from bench.runs import journal
-from bench.runs.tables import table_of
+from bench.runs.tables import conformed, table_of
 
 N = TypeVar("N")
 
 SCHEMA = 1
 RunStatus = Literal["running", "finished", "interrupted", "failed"]
 ROWS_PER_BATCH = 50_000
+JUDGE_AGAIN = "run the same command again: it is judged anew, and nothing that is answered is asked again"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,17 +84,34 @@ class Folder:
 
 
 def read(path: Path) -> Folder:
-    """Everything a run folder holds; RunError names the file and the line that can't be read."""
+    """Everything a run folder holds; RunError names the file that is damaged, or that a finished run lacks."""
+    header = read_header(path)
+    check_name(path, header)
     requests, torn = read_requests(path)
+    samples, scores = read_sample_rows(path), read_score_rows(path)
+    check_parts(path, header, n_requests=requests.num_rows, samples=samples, scores=scores)
+    read_price_rows(path)
     return Folder(
         path=path,
-        header=read_header(path),
+        header=header,
         requests=requests,
-        samples=[_noun(Sample, row, path / "samples.jsonl") for row in read_sample_rows(path)],
-        scores=[_noun(Score, row, path / "scores.json") for row in read_score_rows(path)],
+        samples=[_noun(Sample, row, path / "samples.jsonl") for row in samples],
+        scores=[_noun(Score, row, path / "scores.json") for row in scores],
         prices=journal.read_json(path / "prices.json") or {},
         torn_lines=torn,
     )
+
+
+def complete(path: Path) -> str | None:
+    """None when the folder is readable and, if the run is finished, has all its parts; else what is wrong, one line.
+
+    `bench.runs.reopen` goes on with such a run: what is answered stays answered, and it is judged again.
+    """
+    try:
+        read(path)
+    except RunError as error:
+        return str(error)
+    return None
 
 
 def folders(results: Path) -> list[Path]:
@@ -104,7 +123,14 @@ def folders(results: Path) -> list[Path]:
         return []
     except OSError as error:
         raise RunError(f"cannot read {runs}: {error.strerror}") from error
-    return [p for p in found if any((p / name).exists() for name in ("run.json", "requests.jsonl", "requests.parquet"))]
+    return [p for p in found if _is_run(p)]
+
+
+def _is_run(path: Path) -> bool:
+    try:
+        return any((path / name).exists() for name in ("run.json", "requests.jsonl", "requests.parquet"))
+    except OSError:
+        return True  # not ours to enter: whoever reads it is told so
 
 
 def read_header(path: Path) -> Header:
@@ -118,9 +144,63 @@ def read_header(path: Path) -> Header:
     header = _noun(Header, row, file)
     if header.status not in get_args(RunStatus):
         raise RunError(f"{file}: status {header.status!r}; known: {', '.join(get_args(RunStatus))}")
-    if not isinstance(header.target, dict) or "id" not in header.target:
+    for name in ("target", "machine", "versions"):
+        if not isinstance(getattr(header, name), dict):
+            raise RunError(f"{file}: {name} is {shown(getattr(header, name))}, not an object")
+    if not isinstance(header.target.get("id"), str):
         raise RunError(f"{file}: target has no id")
     return header
+
+
+def check_name(path: Path, header: Header) -> None:
+    """A folder under another name is a copy or a renamed run: two folders must not claim the same run."""
+    if header.run_id != path.name:
+        told = f"run_id is {shown(header.run_id)}; name the folder so, each run is one folder"
+        raise RunError(f"{path / 'run.json'}: {told}")
+
+
+def check_parts(
+    path: Path, header: Header, *, n_requests: int, samples: Sequence[dict[str, Any]], scores: Sequence[dict[str, Any]]
+) -> None:
+    """RunError when a finished quality run lacks a part: a report would pass off what is left as the whole."""
+    if header.status != "finished" or header.kind != "quality":
+        return
+    if not n_requests:
+        raise RunError(
+            f"{path / 'requests.parquet'}: no attempts, though the run is finished; restore the file from a copy, "
+            "or run the same command again to ask again"
+        )
+    for name, rows in (("samples.jsonl", samples), ("scores.json", scores)):
+        if not rows:
+            raise RunError(f"{path / name}: missing or empty, though the run is finished; {JUDGE_AGAIN}")
+    counts = {(row.get("task"), row.get("metric")): (row.get("n"), row.get("n_unscored")) for row in scores}
+    for key, found in _counted(samples).items():
+        if counts.get(key) != found:
+            raise RunError(f"{path / 'samples.jsonl'}: not the samples that scores.json counted; {JUDGE_AGAIN}")
+    lost = {task for task, _ in counts} - {row.get("task") for row in samples} - {"macro"}
+    if lost:
+        raise RunError(f"{path / 'samples.jsonl'}: no samples of task {min(map(str, lost))}; {JUDGE_AGAIN}")
+
+
+def _counted(samples: Sequence[dict[str, Any]]) -> dict[tuple[Any, Any], tuple[int, int]]:
+    """By task and metric: items with a score, and scores that are missing, as `bench.stats.scores` counts them."""
+    items: dict[tuple[Any, Any], set[Any]] = {}
+    unscored: Counter[tuple[Any, Any]] = Counter()
+    for row in samples:
+        key = (row.get("task"), row.get("metric"))
+        scored = row.get("state") == "refused" or (row.get("state") == "scored" and row.get("value") is not None)
+        items.setdefault(key, set())
+        if scored:
+            items[key].add(row.get("item_id"))
+        else:
+            unscored[key] += 1
+    return {key: (len(found), unscored[key]) for key, found in items.items()}
+
+
+def shown(value: Any) -> str:
+    """A value from somebody's file, short enough for one line."""
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:79]}…"
 
 
 def read_requests(path: Path) -> tuple[Any, int]:
@@ -129,37 +209,53 @@ def read_requests(path: Path) -> tuple[Any, int]:
     Between sealing and removing the journal both files hold the same rows: each counts once.
     """
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
     sealed, open_ = path / "requests.parquet", path / "requests.jsonl"
     parts: list[Any] = []
     known: frozenset[str] = frozenset()
     if sealed.exists():
-        try:
-            parts.append(pq.read_table(sealed, page_checksum_verification=True))
-        except (pa.ArrowException, OSError) as error:
-            reason = str(error).splitlines()[0]
-            raise RunError(f"{sealed}: damaged ({reason}); restore the file from a copy") from error
+        parts.append(conformed(read_parquet(sealed), Measurement, source=str(sealed)))
         known = frozenset(parts[0]["request_id"].to_pylist()) if open_.exists() else known
     rows, torn = journal.read(open_)
-    rows = [row for row in rows if row.get("request_id") not in known]
+    rows = [row for row in rows if str(row.get("request_id")) not in known]
     batches = (rows[start : start + ROWS_PER_BATCH] for start in range(0, len(rows), ROWS_PER_BATCH))
     parts += [table_of(batch, Measurement, source=str(open_)) for batch in batches]
     parts = parts or [table_of([], Measurement, source=str(open_))]
     return pa.concat_tables(parts, promote_options="default"), torn
 
 
+def read_parquet(file: Path) -> Any:
+    """One Parquet file as a pyarrow Table, its checksums verified."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        if file.is_dir():  # which Arrow would read as many files
+            raise IsADirectoryError("it is a folder")
+        return pq.read_table(file, page_checksum_verification=True)
+    except (pa.ArrowException, OSError) as error:
+        reason = str(error).splitlines()[0]
+        raise RunError(f"{file}: damaged ({reason}); restore the file from a copy") from error
+
+
 def read_sample_rows(path: Path) -> list[dict[str, Any]]:
     rows, torn = journal.read(path / "samples.jsonl")
     if torn:
-        raise RunError(f"{path / 'samples.jsonl'}: cut off; judge the run again to write it anew")
+        raise RunError(f"{path / 'samples.jsonl'}: cut off; {JUDGE_AGAIN}")
     return rows
 
 
 def read_score_rows(path: Path) -> list[dict[str, Any]]:
-    rows = journal.read_json(path / "scores.json") or []
-    if not isinstance(rows, list):
-        raise RunError(f"{path / 'scores.json'}: not a list of scores")
+    return read_objects(path / "scores.json")
+
+
+def read_objects(file: Path) -> list[dict[str, Any]]:
+    """A JSON file that is a list of objects; none when it isn't there."""
+    rows = journal.read_json(file)
+    if rows is None:
+        return []
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise RunError(f"{file}: not a list of objects; {JUDGE_AGAIN}")
     return rows
 
 
@@ -202,8 +298,8 @@ def _noun(noun: type[N], row: Any, file: Path) -> N:
     known = {f.name for f in fields(noun)}  # type: ignore[arg-type]
     try:
         return noun(**{k: v for k, v in row.items() if k in known})
-    except (TypeError, AttributeError) as error:
-        raise RunError(f"{file}: {error}") from error
+    except (TypeError, AttributeError, ValueError, RecursionError) as error:
+        raise RunError(f"{file}: {str(error).splitlines()[0]}") from error
 
 
 def question_hash(*, suite_hash: str, fingerprint: str, seed: int, repeats: int, limit: int | None, items: str) -> str:

@@ -124,7 +124,7 @@ def read(path: Path) -> tuple[list[dict[str, Any]], int]:
             row = json.loads(line)
             if not isinstance(row, dict):
                 raise ValueError("not an object")  # noqa: TRY004 - handled with what json.loads raises
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             if number == len(lines) and not torn:
                 return rows, 1  # power went while it was written: its end reached the disk before its middle
             raise RunError(
@@ -162,7 +162,7 @@ def read_json(path: Path) -> Any:
         return None
     try:
         return json.loads(content)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise RunError(f"{path}: damaged ({_first_line(error)}); restore the file from a copy") from error
 
 
@@ -212,4 +212,4 @@ def writing(path: Path) -> Iterator[None]:
 
 
 def _first_line(error: Exception) -> str:
-    return str(error).splitlines()[0]
+    return (str(error).splitlines() or [type(error).__name__])[0]

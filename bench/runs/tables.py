@@ -64,8 +64,29 @@ def table_of(rows: Sequence[Mapping[str, Any]], noun: type, *, source: str) -> A
         default = defaults.get(column.name)
         try:
             columns.append(pa.array([row.get(column.name, default) for row in rows], column.type))
-        except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+        except (ValueError, TypeError, OverflowError, pa.ArrowException) as error:
             raise RunError(f"{source}: column {column.name}: {str(error).splitlines()[0]}") from error
         if columns[-1].null_count and column.name in required_of(noun):
             raise RunError(f"{source}: a row without {column.name}")
     return pa.table(columns, schema=schema_of(noun))
+
+
+def conformed(table: Any, noun: type, *, source: str) -> Any:
+    """A table from a file with exactly the columns of the noun; RunError names `source` and what doesn't fit."""
+    import pyarrow as pa
+
+    schema, defaults = schema_of(noun), defaults_of(noun)
+    if table.schema.equals(schema):
+        return table
+    columns = []
+    for column in schema:
+        if column.name not in table.column_names and column.name in required_of(noun) - defaults.keys():
+            raise RunError(f"{source}: no column {column.name}; restore the file from a copy")
+        try:
+            if column.name in table.column_names:
+                columns.append(table[column.name].cast(column.type))
+            else:
+                columns.append(pa.array([defaults.get(column.name)] * table.num_rows, column.type))
+        except (ValueError, TypeError, pa.ArrowException) as error:
+            raise RunError(f"{source}: column {column.name}: {str(error).splitlines()[0]}") from error
+    return pa.table(columns, schema=schema)
