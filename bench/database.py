@@ -6,11 +6,15 @@ over the old file, so a reader keeps what it has open and sees the new one when 
 
 from __future__ import annotations
 
+import errno
+import itertools
 import os
+import re
 import shutil
+import stat
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -32,6 +36,7 @@ LAYOUT = 1
 STORAGE_VERSION = "v1.4.0"
 """So that tools with an older DuckDB open the file."""
 VIEWS = ("answer", "latency", "cost")
+CANNOT_WRITE = (errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM)
 FLUSH_BYTES = 256 << 20
 
 
@@ -50,6 +55,8 @@ class Built:
     problems: list[str]
     """One line each; what can't be read is left out, and everything else is in."""
     elapsed_s: float
+    as_it_is: bool = False
+    """The file could not be written, and is as an earlier build left it; `problems` says why."""
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -67,22 +74,149 @@ def build(results: Path, *, fresh: bool = False) -> Built:
     """Bring bench.duckdb up to date with the run folders; only new and changed folders are read.
 
     Two builds at once wait for each other. A damaged file is rebuilt and said so; a damaged folder is left out and
-    said so. `fresh` reads everything again.
+    said so; somebody else's database of this name is kept under another. Where nothing can be written, the file that is
+    there is shown as it is. `fresh` reads everything again.
     """
     results = Path(results)
-    if not results.is_dir():
-        raise ConfigError(f"no results folder {str(results)!r}: `bench run` makes one, or name another with --results")
-    with Lock(results / f"{NAME}.lock", what=str(results / NAME), wait=True):
+    _require_folder(results)
+    started = time.monotonic()
+    try:
+        with Lock(results / f"{NAME}.lock", what=str(results / NAME), wait=True):
+            return _built_or_rebuilt(results, fresh=fresh)
+    except RunError as error:
+        why = _cannot_write(error)
+        if why is None:
+            raise
+        way_out = f"{why}; the run folders are whole: make room or write access there, then `bench db build`"
+        if fresh or not (results / NAME).exists():
+            raise RunError(f"cannot write {results / NAME}: {way_out}") from error
+        return _as_it_is(results, way_out, started)
+
+
+def _require_folder(results: Path) -> None:
+    try:
+        is_folder = stat.S_ISDIR(results.stat().st_mode)
+    except FileNotFoundError as error:
+        told = f"no results folder {str(results)!r}: `bench run` makes one, or name another with --results"
+        raise ConfigError(told) from error
+    except OSError as error:
+        raise RunError(f"cannot read {results}: {error.strerror}; name another folder with --results") from error
+    if not is_folder:
+        raise RunError(f"{results} is a file, not a results folder; name another with --results")
+    if (results / NAME).is_dir():
+        raise RunError(f"{results / NAME} is a folder; move it away, and `bench db build` makes the index")
+
+
+def _cannot_write(error: RunError) -> str | None:
+    """What keeps us from writing here at all (full, read-only), as the system says it; else None."""
+    cause = error.__cause__
+    if isinstance(cause, OSError) and cause.errno in CANNOT_WRITE:
+        return os.strerror(cause.errno)
+    return None
+
+
+def _as_it_is(results: Path, way_out: str, started: float) -> Built:
+    """What an earlier build made, where this one can write nothing."""
+    index = results / NAME
+    with closing(connect(results)) as con:
+        try:
+            current = con.execute("select layout from build.about").fetchall() == [(LAYOUT,)]
+            figures = _figures(con) if current else {}
+        except duckdb.Error:
+            current = False
+    if not current:
+        raise RunError(f"cannot write {index}, which another version or program made: {way_out}")
+    return Built(
+        path=str(index),
+        added=0,
+        changed=0,
+        removed=0,
+        rebuilt=False,
+        problems=[f"cannot bring the index up to date ({way_out}); showing it as it is", *figures.pop("problems")],
+        elapsed_s=time.monotonic() - started,
+        as_it_is=True,
+        **figures,
+    )
+
+
+def _built_or_rebuilt(results: Path, *, fresh: bool) -> Built:
+    index = results / NAME
+    with _writing(index):
         for left in results.glob(f"{NAME}.*.tmp*"):  # of a builder that died: nobody else is building now
             left.unlink(missing_ok=True)
-        try:
-            return _build(results, fresh=fresh, notes=[])
-        except duckdb.Error as error:
-            note = f"{results / NAME} was damaged ({_line(error)}) and has been rebuilt from the run folders"
-        try:
-            return _build(results, fresh=True, notes=[note])
-        except duckdb.Error as error:
-            raise RunError(f"cannot build {results / NAME}: {_line(error)}") from error
+        notes = _set_aside(index)
+    try:
+        return _build(results, fresh=fresh, notes=notes)
+    except duckdb.Error as error:
+        notes.append(f"{index} was damaged ({_line(error)}) and has been rebuilt from the run folders")
+    try:
+        return _build(results, fresh=True, notes=notes)
+    except duckdb.Error as error:
+        raise RunError(f"cannot build {index}: {_line(error)}") from error
+
+
+def _set_aside(index: Path) -> list[str]:
+    """Keep a DuckDB file that isn't ours (it lacks our mark) under another name; what was done, as one line."""
+    log = index.with_name(f"{NAME}.wal")
+    if not index.exists() or _is_ours(index):
+        return []
+    n = next(n for n in itertools.count(1) if not index.with_name(f"{NAME}.foreign-{n}").exists())
+    kept = index.with_name(f"{NAME}.foreign-{n}")
+    index.rename(kept)
+    if log.exists():
+        log.rename(kept.with_name(f"{kept.name}.wal"))
+    return [f"{index} was another program's database; it is kept as {kept.name}"]
+
+
+def _is_ours(index: Path) -> bool:
+    """Whether we made the file, or can't say because it is damaged; RunError when others made it and hold it open."""
+    try:
+        return _has_mark(index)
+    except duckdb.Error as error:
+        held = _held(index, error)
+    if held is None:
+        return True
+    copy = index.with_name(f"{NAME}.{os.getpid()}.tmp")
+    try:
+        shutil.copyfile(index, copy)
+        if not _has_mark(copy):
+            raise RunError(f"{held}; it isn't ours: close it, and it will be kept under another name")
+    except duckdb.Error:
+        return True
+    finally:
+        _sweep(copy)
+    return True
+
+
+def _has_mark(index: Path) -> bool:
+    with closing(duckdb.connect()) as con:
+        con.execute(f"attach {_quoted(index)} as other (read_only)")
+        mark = "database_name = 'other' and schema_name = 'build' and table_name = 'about'"
+        return con.execute(f"select count(*) from duckdb_tables() where {mark}").fetchall() != [(0,)]
+
+
+def _held(index: Path, error: duckdb.Error) -> str | None:
+    """By whom the file is held open for writing, if that is why it can't be opened."""
+    if not isinstance(error, duckdb.IOException) or "lock" not in str(error):
+        return None
+    pid = re.search(r"PID (\d+)", str(error))
+    return f"{index} is held by another program" + (f" (process {pid[1]})" if pid else "")
+
+
+@contextmanager
+def _writing(index: Path) -> Iterator[None]:
+    """What the system says against writing, DuckDB's words for it included, as one line."""
+    try:
+        yield
+    except OSError as error:
+        raise RunError(f"cannot write {index}: {error.strerror or error}; the run folders are whole") from error
+    except duckdb.IOException as error:
+        number = next((n for n in CANNOT_WRITE if os.strerror(n) in str(error)), None)
+        if number is None:
+            raise
+        raise RunError(f"cannot write {index}: {os.strerror(number)}; the run folders are whole") from OSError(
+            number, os.strerror(number)
+        )
 
 
 def _build(results: Path, *, fresh: bool, notes: list[str]) -> Built:
@@ -90,23 +224,22 @@ def _build(results: Path, *, fresh: bool, notes: list[str]) -> Built:
     index, draft = results / NAME, results / f"{NAME}.{os.getpid()}.tmp"
     foreign = index.with_name(f"{NAME}.wal")  # somebody wrote into the file: its content isn't ours any more
     try:
-        again = index.exists() and not fresh and not foreign.exists()
-        if again:
-            shutil.copyfile(index, draft)
-        with _Draft(draft, new=not again) as store:
-            current = store.is_current()
-            added, changed, removed = store.update(folders(results)) if current else (0, 0, 0)
-            figures = store.figures() if current else {}
-        if not current:
-            draft.unlink()
-            return _build(results, fresh=True, notes=[*notes, f"{index} had an older layout and has been rebuilt"])
-        if added or changed or removed or not again or _is_held(index):
-            foreign.unlink(missing_ok=True)
-            _publish(draft, index)
-    except OSError as error:
-        raise RunError(f"cannot write {index}: {error.strerror or error}; the run folders are whole") from error
+        with _writing(index):
+            again = index.exists() and not fresh and not foreign.exists()
+            if again:
+                shutil.copyfile(index, draft)
+            with _Draft(draft, new=not again) as store:
+                current = store.is_current()
+                added, changed, removed = store.update(folders(results)) if current else (0, 0, 0)
+                figures = store.figures() if current else {}
+            if not current:
+                draft.unlink()
+                return _build(results, fresh=True, notes=[*notes, f"{index} had an older layout and has been rebuilt"])
+            if added or changed or removed or not again or _is_held(index):
+                foreign.unlink(missing_ok=True)
+                _publish(draft, index)
     finally:
-        draft.unlink(missing_ok=True)
+        _sweep(draft)
     return Built(
         path=str(index),
         added=added,
@@ -117,6 +250,11 @@ def _build(results: Path, *, fresh: bool, notes: list[str]) -> Built:
         elapsed_s=time.monotonic() - started,
         **figures,
     )
+
+
+def _sweep(draft: Path) -> None:
+    with suppress(OSError):  # what can't be removed now goes at the next build
+        draft.unlink(missing_ok=True)
 
 
 def _is_held(index: Path) -> bool:
@@ -196,11 +334,7 @@ class _Draft:
         return len(stale) - len(changed), len(changed), len(gone)
 
     def figures(self) -> dict[str, Any]:
-        problems = [
-            row[0] for row in self._rows("select problem from build.folder where problem is not null order by name")
-        ]
-        runs, requests = self._rows("select (select count(*) from run), (select count(*) from request)")[0]
-        return {"runs": runs, "requests": requests, "problems": problems}
+        return _figures(self._con)
 
     def _forget(self, names: Sequence[str]) -> None:
         if not names:
@@ -243,9 +377,10 @@ class _Draft:
         import pyarrow as pa
 
         for name, parts in self._waiting.items():
-            self._con.register("arrived", pa.concat_tables(parts, promote_options="default"))
-            self._insert(name, "arrived")
-            self._con.unregister("arrived")
+            for alike in _by_shape(parts):
+                self._con.register("arrived", pa.concat_tables(alike))
+                self._insert(name, "arrived")
+                self._con.unregister("arrived")
         if self._seen:
             columns = dict(zip(("name", "stamp", "problem"), map(list, zip(*self._seen, strict=True)), strict=True))
             columns = {name: pa.array(values, pa.string()) for name, values in columns.items()}
@@ -278,6 +413,20 @@ class _Draft:
 
     def _rows(self, text: str) -> list[Any]:
         return self._con.execute(text).fetchall()
+
+
+def _by_shape(parts: Sequence[Any]) -> list[list[Any]]:
+    """Arrow tables of the same columns together: what one run has there doesn't keep another's out."""
+    found: dict[str, list[Any]] = {}
+    for part in parts:
+        found.setdefault(part.schema.to_string(show_schema_metadata=False), []).append(part)
+    return list(found.values())
+
+
+def _figures(con: duckdb.DuckDBPyConnection) -> dict[str, Any]:
+    told = con.execute("select problem from build.folder where problem is not null order by name").fetchall()
+    runs, requests = con.execute("select (select count(*) from run), (select count(*) from request)").fetchall()[0]
+    return {"runs": runs, "requests": requests, "problems": [problem for (problem,) in told]}
 
 
 # ----------------------------------------------------------------------------------------------------------- checking
@@ -342,7 +491,7 @@ def connect(results: Path) -> duckdb.DuckDBPyConnection:
     Through an attached file, because DuckDB hands a second `connect` to the same path the first one's old file.
     """
     index = Path(results) / NAME
-    if not index.exists():
+    if not index.is_file():
         build(Path(results))
     con = duckdb.connect()
     try:
@@ -352,6 +501,8 @@ def connect(results: Path) -> duckdb.DuckDBPyConnection:
         con.execute("set lock_configuration = true")
     except duckdb.Error as error:
         con.close()
+        if held := _held(index, error):
+            raise RunError(f"{held}; close it, or `bench db build` puts a new one in its place") from error
         raise RunError(f"cannot open {index}: {_line(error)}; `bench db build --fresh` rebuilds it") from error
     return con
 
@@ -366,6 +517,9 @@ def query(results: Path, name: str, **params: Any) -> pandas.DataFrame:
 def sql(results: Path, text: str) -> tuple[list[str], list[tuple[Any, ...]]]:
     """Ad hoc and read-only: column names and rows."""
     with closing(connect(results)) as con, _asking(text):
+        n = len(con.extract_statements(text))
+        if n != 1:
+            raise ConfigError("give one query" + (f", not {n}" if n else ""))
         cursor = con.execute(text)
         columns = [column[0] for column in cursor.description or ()]
         return columns, cursor.fetchall() if columns else []

@@ -89,6 +89,11 @@ def test_a_target_is_shown_by_its_newest_finished_run_of_all_items_and_versions_
     }
 
 
+def test_tasks_stand_in_the_order_of_the_suite_and_the_mean_of_all_last(results):
+    frame = analysis.report(results, ["20261102-new"])
+    assert frame["task"].tolist() == [*TASKS, "macro"] != [*sorted(TASKS), "macro"]
+
+
 def test_a_target_that_did_not_run_every_task_has_no_macro_row(results):
     frame = analysis.report(results)
     assert frame[frame["target"] == "lab:half"]["task"].tolist() == ["quick_copy"]

@@ -15,6 +15,7 @@ from dataclasses import fields
 from pathlib import Path
 
 import duckdb
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -329,7 +330,9 @@ def test_a_store_that_another_program_holds_open_stops_no_build_and_nothing_of_i
         [sys.executable, "-c", HOLDER, str(index), doing], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as other:
         assert other.stdout.readline() == "held\n"
-        with pytest.raises(RunError, match=r"cannot open .*lock.*--fresh"):
+        with pytest.raises(
+            RunError, match=rf"is held by .* \(process {other.pid}\); close it, or `bench db build` puts"
+        ):
             database.sql(tmp_path, "select 1")
         database.build(tmp_path)
         assert database.sql(tmp_path, "select count(*) from request")[1] == [(3,)]
@@ -367,6 +370,7 @@ def test_two_builders_at_once_both_end_well(tmp_path):
 def test_the_draft_of_a_builder_that_died_is_swept_away(tmp_path):
     fill(tmp_path, "20261101T000000000Z-a")
     (tmp_path / f"{database.NAME}.99999.tmp").write_bytes(b"half")
+    (tmp_path / f"{database.NAME}.99999.tmp.wal").write_bytes(b"half")
     database.build(tmp_path)
     assert not list(tmp_path.glob("*.tmp*"))
 
@@ -381,9 +385,111 @@ def test_a_disk_without_room_is_one_line_and_keeps_the_old_store(tmp_path, monke
 
     with monkeypatch.context() as patch:
         patch.setattr(shutil, "copyfile", full)
-        with pytest.raises(RunError, match=r"bench\.duckdb: No space left on device; the run folders are whole"):
+        built = database.build(tmp_path)
+        assert (built.as_it_is, built.runs, len(built.problems)) == (True, 1, 1)
+        assert "up to date (No space left on device; the run folders are whole: make room" in built.problems[0]
+        patch.setattr(database, "_publish", full)
+        with pytest.raises(RunError, match=r"bench\.duckdb: No space left on device; the run folders are whole: make"):
+            database.build(tmp_path, fresh=True)
+        (tmp_path / database.NAME).unlink()
+        with pytest.raises(RunError, match=r"the run folders are whole: make room or write access there, then"):
             database.build(tmp_path)
-    assert database.sql(tmp_path, "select count(*) from run")[1] == [(1,)]
+    assert not list(tmp_path.glob("*.tmp*"))
+    assert database.sql(tmp_path, "select count(*) from run")[1] == [(2,)]
+
+
+@pytest.mark.parametrize("words", ["No space left on device", "Read-only file system"])
+def test_what_duckdb_says_of_a_full_disk_is_no_damage(tmp_path, monkeypatch, words):
+    fill(tmp_path, "20261101T000000000Z-a")
+    database.build(tmp_path)
+    before = dump(tmp_path)
+    fill(tmp_path, "20261102T000000000Z-b")
+
+    def full(*_: object) -> None:
+        raise duckdb.IOException(f'IO Error: Could not write file "x": {words}')
+
+    with monkeypatch.context() as patch:
+        patch.setattr(database._Draft, "_flush", full)
+        assert f"({words};" in database.build(tmp_path).problems[0]
+    assert dump(tmp_path) == before
+
+
+def test_a_read_only_results_folder_shows_the_index_as_it_is_with_its_problems(tmp_path, monkeypatch):
+    fill(tmp_path, "20261101T000000000Z-a")
+    bad = fill(tmp_path, "20261102T000000000Z-b")
+    (bad / "scores.json").write_bytes(b"[1]")
+    known = database.build(tmp_path).problems
+    real = os.open
+
+    def read_only(path, flags, *more):
+        if flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT):
+            raise OSError(30, "Read-only file system")
+        return real(path, flags, *more)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "open", read_only)
+        built = database.build(tmp_path)
+        assert (built.as_it_is, built.runs, built.requests, built.problems[1:]) == (True, 1, 3, known)
+        assert "cannot bring the index up to date (Read-only file system; " in built.problems[0]
+        assert built.problems[0].endswith("; showing it as it is")
+        patch.setattr(database, "LAYOUT", database.LAYOUT + 1)
+        with pytest.raises(RunError, match="which another version or program made: Read-only"):
+            database.build(tmp_path)
+    assert not database.build(tmp_path).as_it_is
+
+
+def test_a_path_that_is_no_folder_is_not_taken_for_a_missing_one(tmp_path):
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(RunError, match="file is a file, not a results folder; name another with --results"):
+        database.build(tmp_path / "file")
+    with pytest.raises(RunError, match=r"cannot read .*/file/results: Not a directory"):
+        database.build(tmp_path / "file" / "results")
+    (tmp_path / database.NAME).mkdir()
+    with pytest.raises(RunError, match=r"bench\.duckdb is a folder"):
+        database.build(tmp_path)
+    with pytest.raises(RunError, match=r"bench\.duckdb is a folder"):
+        database.sql(tmp_path, "select 1")
+
+
+def test_the_database_of_another_program_is_kept_and_said_so(tmp_path):
+    index = tmp_path / database.NAME
+    fill(tmp_path, "20261101T000000000Z-a")
+    for n, fresh in ((1, False), (2, True)):
+        index.unlink(missing_ok=True)
+        with closing(duckdb.connect(str(index))) as con:
+            con.execute(f"create table precious as select {n} as n")
+        built = database.build(tmp_path, fresh=fresh)
+        name = f"bench.duckdb.foreign-{n}"
+        assert built.problems == [f"{index} was another program's database; it is kept as {name}"]
+        assert (built.runs, database.build(tmp_path).problems) == (1, [])
+        with closing(duckdb.connect(str(tmp_path / name), read_only=True)) as con:
+            assert con.execute("from precious").fetchall() == [(n,)]
+
+
+def test_the_database_of_another_program_that_is_open_there_is_left_alone(tmp_path):
+    index = tmp_path / database.NAME
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(index), "create table precious as select 1 as n"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as other:
+        assert other.stdout.readline() == "held\n"
+        with pytest.raises(RunError, match=rf"is held by .* \(process {other.pid}\); it isn't ours: close it"):
+            database.build(tmp_path)
+        other.stdin.close()
+        assert other.wait(timeout=20) == 0
+    assert "foreign-1" in database.build(tmp_path).problems[0]
+    with closing(duckdb.connect(str(tmp_path / "bench.duckdb.foreign-1"), read_only=True)) as con:
+        assert con.execute("from precious").fetchall() == [(1,)]
+
+
+def test_readings_of_another_shape_keep_no_other_run_out(tmp_path):
+    for name, power in (("a", [1.5]), ("b", ["2.5"]), ("c", [{"w": 1}])):
+        path = fill(tmp_path, name)
+        pq.write_table(pa.table({"power_w": power}), path / "telemetry.parquet")
+    assert "telemetry.parquet: column power_w is struct" in database.build(tmp_path).problems[0]
+    assert rows(tmp_path, "select power_w from telemetry order by all") == [{"power_w": 1.5}, {"power_w": 2.5}]
 
 
 def test_rows_that_no_folder_gives_are_found(tmp_path):
@@ -420,7 +526,10 @@ def test_questions_take_bound_parameters_and_mistakes_are_one_line(tmp_path):
         database.sql(tmp_path, "from wrong_table")
     with pytest.raises(ConfigError, match="read-only"):
         database.sql(tmp_path, "create table mine as select 1")
-    assert database.sql(tmp_path, "select 1 as one, 'x' as two") == (["one", "two"], [(1, "x")])
+    for text, told in (("", ""), (" ; -- nothing", ""), ("select 1; select 2", ", not 2")):
+        with pytest.raises(ConfigError, match=f"^give one query{told}$"):
+            database.sql(tmp_path, text)
+    assert database.sql(tmp_path, "select 1 as one, 'x' as two;") == (["one", "two"], [(1, "x")])
 
 
 # --------------------------------------------------------------------------------------------------------------- views
