@@ -255,6 +255,7 @@ def _build(results: Path, *, fresh: bool, notes: list[str]) -> Built:
 def _sweep(draft: Path) -> None:
     with suppress(OSError):  # what can't be removed now goes at the next build
         draft.unlink(missing_ok=True)
+        draft.with_name(f"{draft.name}.wal").unlink(missing_ok=True)  # DuckDB's, when the disk was full
 
 
 def _is_held(index: Path) -> bool:

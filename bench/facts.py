@@ -16,7 +16,6 @@ from bench.runs import journal
 from bench.runs.folder import (
     Header,
     check_name,
-    check_parts,
     read_header,
     read_objects,
     read_parquet,
@@ -25,6 +24,7 @@ from bench.runs.folder import (
     read_sample_rows,
     read_score_rows,
 )
+from bench.runs.parts import check_parts
 from bench.runs.tables import TEXT_COLUMNS, schema_of, table_of
 
 TABLES = (

@@ -11,8 +11,7 @@ results/runs/<run_id>/
 from __future__ import annotations
 
 import json
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from hashlib import sha256
 from pathlib import Path
@@ -21,6 +20,7 @@ from typing import Any, Literal, TypeVar, get_args
 from bench.errors import RunError
 from bench.records import ANSWERED, Measurement, Sample, Score, TokenLogprob
 from bench.runs import journal
+from bench.runs.parts import JUDGE_AGAIN, check_parts
 from bench.runs.tables import conformed, table_of
 
 N = TypeVar("N")
@@ -28,7 +28,6 @@ N = TypeVar("N")
 SCHEMA = 1
 RunStatus = Literal["running", "finished", "interrupted", "failed"]
 ROWS_PER_BATCH = 50_000
-JUDGE_AGAIN = "run the same command again: it is judged anew, and nothing that is answered is asked again"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -157,44 +156,6 @@ def check_name(path: Path, header: Header) -> None:
     if header.run_id != path.name:
         told = f"run_id is {shown(header.run_id)}; name the folder so, each run is one folder"
         raise RunError(f"{path / 'run.json'}: {told}")
-
-
-def check_parts(
-    path: Path, header: Header, *, n_requests: int, samples: Sequence[dict[str, Any]], scores: Sequence[dict[str, Any]]
-) -> None:
-    """RunError when a finished quality run lacks a part: a report would pass off what is left as the whole."""
-    if header.status != "finished" or header.kind != "quality":
-        return
-    if not n_requests:
-        raise RunError(
-            f"{path / 'requests.parquet'}: no attempts, though the run is finished; restore the file from a copy, "
-            "or run the same command again to ask again"
-        )
-    for name, rows in (("samples.jsonl", samples), ("scores.json", scores)):
-        if not rows:
-            raise RunError(f"{path / name}: missing or empty, though the run is finished; {JUDGE_AGAIN}")
-    counts = {(row.get("task"), row.get("metric")): (row.get("n"), row.get("n_unscored")) for row in scores}
-    for key, found in _counted(samples).items():
-        if counts.get(key) != found:
-            raise RunError(f"{path / 'samples.jsonl'}: not the samples that scores.json counted; {JUDGE_AGAIN}")
-    lost = {task for task, _ in counts} - {row.get("task") for row in samples} - {"macro"}
-    if lost:
-        raise RunError(f"{path / 'samples.jsonl'}: no samples of task {min(map(str, lost))}; {JUDGE_AGAIN}")
-
-
-def _counted(samples: Sequence[dict[str, Any]]) -> dict[tuple[Any, Any], tuple[int, int]]:
-    """By task and metric: items with a score, and scores that are missing, as `bench.stats.scores` counts them."""
-    items: dict[tuple[Any, Any], set[Any]] = {}
-    unscored: Counter[tuple[Any, Any]] = Counter()
-    for row in samples:
-        key = (row.get("task"), row.get("metric"))
-        scored = row.get("state") == "refused" or (row.get("state") == "scored" and row.get("value") is not None)
-        items.setdefault(key, set())
-        if scored:
-            items[key].add(row.get("item_id"))
-        else:
-            unscored[key] += 1
-    return {key: (len(found), unscored[key]) for key, found in items.items()}
 
 
 def shown(value: Any) -> str:
