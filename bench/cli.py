@@ -204,6 +204,7 @@ def db_build(
         _print_json(built.as_dict())
     else:
         print(built.line())
+    raise typer.Exit(5 if built.as_it_is else 0)
 
 
 @db.command("check")

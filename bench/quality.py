@@ -101,7 +101,7 @@ class TaskShelf:
 def run(
     question: Question, results: Path, manner: Manner, watcher: Watcher, *, shelf: TaskShelf | None = None
 ) -> Outcome:
-    """Ask `question` until every item has its answer; a finished run is only read.
+    """Ask `question` until every item has its answer; a finished run is only read, or judged again if parts are gone.
 
     What ends a run early (allowance, endpoint, full disk) is in the outcome, with the run kept. KeyboardInterrupt is
     raised once the run has been put into a resumable state. Raises EngineError or RunError where nothing was asked.
@@ -112,7 +112,7 @@ def run(
     price = _price(question.target, manner)
     spent_usd = _spent_usd(found, question, price) if manner.max_usd is not None else Decimal(0)
     means = _Means(manner, Budget(max_usd=manner.max_usd, price=price, spent_usd=spent_usd), watcher)
-    if found is not None and runs.read_header(found).status == "finished":
+    if found is not None and runs.read_header(found).status == "finished" and runs.complete(found) is None:
         outcome = _untouched(question, found)
     else:
         outcome = _asked_of_the_endpoint(question, results, found, means, shelf or TaskShelf())

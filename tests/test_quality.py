@@ -60,6 +60,19 @@ def test_a_run_answers_every_item_once_and_asking_again_asks_nothing(server: Run
     assert macro["value"] == 1.0
 
 
+@pytest.mark.parametrize(("lost", "asked_again"), [("samples.jsonl", 0), ("scores.json", 0), ("requests.parquet", 8)])
+def test_a_finished_run_that_lost_a_part_is_made_whole_again(
+    server: Running, tmp_path: Path, lost: str, asked_again: int
+) -> None:
+    first = run(server.url, tmp_path, limit=1)
+    (folder,) = runs.folders(tmp_path)
+    (folder / lost).unlink()
+    again = run(server.url, tmp_path, limit=1)
+    assert (again.run_id, again.n_attempts, again.n_answered) == (first.run_id, asked_again, 8)
+    assert runs.complete(folder) is None
+    assert run(server.url, tmp_path, limit=1).n_attempts == 0
+
+
 def test_fresh_starts_another_run(server: Running, tmp_path: Path) -> None:
     first = run(server.url, tmp_path, limit=1)
     second = run(server.url, tmp_path, limit=1, manner=Manner(fresh=True))
