@@ -127,7 +127,8 @@ def effective_n(
 ) -> float:
     """Independent trials that would be as informative: p(1-p)/SE², less for the few clusters SE was learnt from (K).
 
-    Never more than the trials there were. Items that are their own cluster and were asked once are n trials. At
+    Never more than the trials there were, nor than the items where successes or failures are rare (too few to learn how
+    much repeats agree from). Items that are their own cluster and were asked once are n trials. At
     exactly 0 or 1 nothing can be learnt about clustering: n items, repeats not counted.
     """
     if not stderr or not 0 < value < 1:
@@ -135,7 +136,8 @@ def effective_n(
     if n_clusters == n == n_trials:
         return float(n)
     few = (_z_quantile(confidence) / _t_quantile(confidence, n_clusters - 1)) ** 2
-    return min(float(n_trials), value * (1 - value) / stderr**2 * few)
+    most = n if min(value, 1 - value) * n < RARE else n_trials
+    return min(float(most), value * (1 - value) / stderr**2 * few)
 
 
 def wilson(successes: float, n: float, confidence: float = 0.95) -> tuple[float, float]:

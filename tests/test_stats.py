@@ -207,6 +207,19 @@ def test_a_95_percent_interval_covers_about_95_percent(case):
     assert 0.92 <= covered(np.random.default_rng(20261123), **case) <= 0.99
 
 
+@pytest.mark.parametrize(("p", "repeats", "agreement"), [(0.97, 10, 0.7), (0.9, 5, 0.5)])
+def test_repeats_that_agree_with_each_other_do_not_narrow_the_interval_unduly(p, repeats, agreement):
+    """Thirty items near the edge: each has its own rate (beta-binomial), so repeats of an item tell little new."""
+    dice = np.random.default_rng(1)
+    a, b = p * (1 - agreement) / agreement, (1 - p) * (1 - agreement) / agreement
+    hits = 0
+    for _ in range(300):
+        drawn = dice.random((30, repeats)) < dice.beta(a, b, 30)[:, None]
+        found = mean_of_items(drawn.astype(float).tolist(), [str(i) for i in range(30)])
+        hits += found.ci_low <= p <= found.ci_high
+    assert hits / 300 >= 0.94
+
+
 def test_the_macro_interval_covers_about_95_percent():
     dice, rates = np.random.default_rng(7), [0.05, 0.3, 0.6, 0.9, 0.97, 0.99, 0.8, 0.5]
     hits = 0
