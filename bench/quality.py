@@ -161,6 +161,8 @@ def run_all(asked: Sequence[Question], results: Path, manner: Manner, watcher: W
 
     An engine that does not start, or a folder that is locked, stops its own run and not the next ones.
     """
+    for question in asked:
+        _price(question.target, manner)  # an unknown price is refused before anything is spent on the others
     outcomes: list[Outcome] = []
     shelf = TaskShelf()
     left_usd = manner.max_usd

@@ -14,7 +14,7 @@ import pytest
 
 from bench import analysis, database, engines, quality, runs
 from bench.catalog import load
-from bench.errors import BudgetStop, EngineError, Refused, Unreachable
+from bench.errors import BudgetStop, ConfigError, EngineError, Refused, Unreachable
 from bench.items.files import tasks_dir
 from bench.quality import Manner, Outcome
 from bench.records import Measurement
@@ -186,6 +186,20 @@ def test_an_allowance_covers_all_targets_and_what_they_cost_before(server: Runni
         assert sum(o.spent_usd or 0 for o in outcomes) <= manner.max_usd  # type: ignore[operator]
         assert isinstance(outcomes[-1].stop, BudgetStop)
     assert column(tmp_path / "capped", "select sum(usd) <= 0.05 + " + str(one) + " from cost") == [True]
+
+
+def test_an_unknown_price_under_an_allowance_is_refused_before_anything_is_asked(
+    server: Running, tmp_path: Path
+) -> None:
+    targets = tmp_path / "targets.toml"
+    targets.write_text(
+        f'[[targets]]\nid = "priced"\nbase_url = "{server.url}"\nmodel = "fake"\n'
+        "usd_per_mtok_in = 1\nusd_per_mtok_out = 1\n"
+    )
+    asked = quality.questions("quick", ["priced", f"{server.url}#fake"], catalog=load(targets), limit=1)
+    with pytest.raises(ConfigError, match="no price is known"):
+        quality.run_all(asked, tmp_path / "results", Manner(max_usd=Decimal(1)), Lines(quiet=True))
+    assert not (tmp_path / "results").exists()
 
 
 def test_other_fresh_items_make_another_run(server: Running, tmp_path: Path) -> None:
