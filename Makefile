@@ -21,11 +21,11 @@ bench: $(VENV)/.installed
 	$(PY) -m pytest tests/benchmarks --benchmark-enable --benchmark-only
 	$(PY) tests/benchmarks/accuracy.py
 
-# The lock is complete, hence --no-deps: every package comes from it, each by its hash.
+# The lock is complete, build tools included, hence --no-deps: every package comes from it, each by its hash.
 $(VENV)/.installed: requirements.lock pyproject.toml
 	test -x $(PY) || $(PYTHON) -m venv $(VENV)
 	$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
-	$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	$(PY) -m pip check --disable-pip-version-check
 	touch $@
 
