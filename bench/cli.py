@@ -251,8 +251,9 @@ def _show_report(results: Path, run_ids: list[str] | None, *, as_json: bool = Fa
     console = terminal.console()
     for (suite, version), part in found.groupby(["suite", "suite_version"], sort=True):
         console.print(terminal.heading(str(suite), str(version)), style="bold")
-        for table in terminal.report_tables(part):
+        for table in terminal.report_tables(part, console.width):
             console.print(table)
+            console.print()
     if found.empty:
         told = f"not judged yet: {', '.join(run_ids)}" if run_ids else f"no finished run in {results}/runs yet"
         print(f"{told}; `bench run` goes on with what was interrupted, or begins", file=sys.stderr)

@@ -89,7 +89,8 @@ def _figure(figure: Any) -> str:
 
 def _table(columns: list[str], rows: list[list[str]]) -> str:
     """The same cells as in the terminal."""
-    head = "".join(f"<th>{html.escape(column)}</th>" for column in columns)
+    names = [html.escape(column).replace("\n", "<br>") for column in columns]
+    head = "".join(f"<th>{name}</th>" for name in names)
     body = "".join(f"<tr>{''.join(f'<td>{html.escape(cell)}</td>' for cell in row)}</tr>" for row in rows)
     return f"<div class=scroll><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
 

@@ -21,6 +21,12 @@ if TYPE_CHECKING:
 Row = Mapping[str, Any]
 Cells = tuple[list[str], list[list[str]]]
 TASKS_TITLE = "per task: % right [95% interval]"
+OVERVIEW = (
+    "target", "macro [95%]", "n", "un-\nscored", "tok/s\np50", "TTFT ms\np50", "TTFT ms\np95",
+    "$/M\nin", "$/M\nout", "$\nspent",
+)  # fmt: skip
+GAP = 2
+"""Blanks between columns; one of them is rich's own divider."""
 PLAIN_EVERY_S = 10.0
 
 
@@ -153,12 +159,39 @@ def _answers(outcome: Outcome) -> str:
 # ------------------------------------------------------------------------------------------------------------ tables
 
 
-def report_tables(report: pandas.DataFrame) -> list[Table]:
-    """The report of one suite version for a terminal: one table to compare targets, one to see where each fails."""
-    overview = plain_table(*overview_cells(report), right_from=1)
-    tasks = plain_table(*task_cells(report), right_from=1)
-    tasks.title, tasks.title_justify = TASKS_TITLE, "left"
-    return [overview, tasks]
+def report_tables(report: pandas.DataFrame, width: int) -> list[Table]:
+    """The report of one suite version for a terminal of `width` columns.
+
+    One table to compare targets, then as many as needed to see where each fails: tasks that don't fit go into the next.
+    """
+    tables = [_table_of(*overview_cells(report))]
+    tables += [_table_of(columns, rows) for columns, rows in _fitting(*task_cells(report), width)]
+    tables[1].title, tables[1].title_justify = TASKS_TITLE, "left"
+    return tables
+
+
+def _fitting(columns: list[str], rows: list[list[str]], width: int) -> list[Cells]:
+    """The table cut into such as fit `width`; the first column stands in each."""
+    widths = [max(len(cell) for cell in cells) + GAP for cells in zip(columns, *rows, strict=True)]
+    parts: list[list[int]] = [[]]
+    for i in range(1, len(columns)):
+        if parts[-1] and widths[0] + sum(widths[j] for j in parts[-1]) + widths[i] > width:
+            parts.append([])
+        parts[-1].append(i)
+    return [([columns[i] for i in (0, *part)], [[row[i] for i in (0, *part)] for row in rows]) for part in parts]
+
+
+def _table_of(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
+    """Figures to the right, never broken over lines."""
+    from rich import box
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, GAP - 1, 0, 0), header_style="bold")
+    for i, name in enumerate(columns):
+        table.add_column(name, justify="right" if i else "left", no_wrap=True, vertical="bottom")
+    for row in rows:
+        table.add_row(*map(printable, row))
+    return table
 
 
 def heading(suite: str, version: str) -> str:
@@ -168,16 +201,20 @@ def heading(suite: str, version: str) -> str:
 
 
 def overview_cells(report: pandas.DataFrame) -> Cells:
-    """Headings and cells: macro with interval, counts, speed, latency and price of every target, best first."""
-    columns = ["target", "macro", "n", "unscored", "tok/s", "TTFT ms p50", "p95", "$/M in", "$/M out", "$ spent"]
-    return columns, [_overview(target, rows) for target, rows in _best_first(report)]
+    """Headings and cells: macro with interval, counts, speed, latency and price of every target, best first.
+
+    Money stands there only where some of it is known.
+    """
+    rows = [_overview(target, rows) for target, rows in _best_first(report)]
+    known = [i for i, name in enumerate(OVERVIEW) if "$" not in name or any(row[i] != "–" for row in rows)]
+    return [OVERVIEW[i] for i in known], [[row[i] for i in known] for row in rows]
 
 
 def task_cells(report: pandas.DataFrame) -> Cells:
     """Headings and cells: per cent right, with interval, of every target on every task, best target first."""
     tasks = [t for t in dict.fromkeys(report["task"]) if t != "macro"]
     found = [[target, *(per_cent(rows.get(task, {})) for task in tasks)] for target, rows in _best_first(report)]
-    return ["target", *_short_names(tasks)], found
+    return ["target", *map(printable, _short_names(tasks))], found
 
 
 def _best_first(report: pandas.DataFrame) -> list[tuple[str, dict[str, Row]]]:
@@ -240,14 +277,14 @@ def _number(value: object, otherwise: float) -> float:
         return otherwise
 
 
-def plain_table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, right_from: int | None = None) -> Table:
-    """Any rows under any headings; numbers (and columns from `right_from` on) to the right, unknown as a dash."""
+def plain_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> Table:
+    """Any rows under any headings; numbers to the right, unknown as a dash."""
     from rich import box
     from rich.table import Table
 
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, GAP - 1, 0, 0), header_style="bold")
     for i, name in enumerate(columns):
-        numeric = any(isinstance(row[i], (int, float)) for row in rows) or (right_from is not None and i >= right_from)
+        numeric = any(isinstance(row[i], (int, float)) and not isinstance(row[i], bool) for row in rows)
         table.add_column(name, justify="right" if numeric else "left", overflow="fold")
     for row in rows:
         table.add_row(*(_cell(cell) for cell in row))

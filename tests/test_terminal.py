@@ -2,6 +2,7 @@ import re
 from io import StringIO
 
 import pandas as pd
+import pytest
 from rich.console import Console
 
 from bench import page, terminal
@@ -32,16 +33,16 @@ def test_the_best_target_comes_first_and_unknown_is_a_dash() -> None:
     columns, rows = terminal.overview_cells(report())
     cells = [dict(zip(columns, row, strict=True)) for row in rows]
     assert [c["target"] for c in cells] == ["<b>better</b>", "worse"]
-    assert cells[0]["macro"] == "0.600 [0.500, 0.700]"
-    assert (cells[0]["n"], cells[0]["unscored"], cells[0]["tok/s"]) == ("60", "2", "1,234")
-    assert cells[0]["$/M in"] == cells[0]["$ spent"] == "–"
+    assert cells[0]["macro [95%]"] == "0.600 [0.500, 0.700]"
+    assert (cells[0]["n"], cells[0]["un-\nscored"], cells[0]["tok/s\np50"]) == ("60", "2", "1,234")
+    assert not any("$" in name for name in columns), "money stands there only where some is known"
 
 
 def test_zero_is_zero_and_not_unknown() -> None:
     columns, rows = terminal.overview_cells(report(usd_per_mtok_in=0.0, value=0.0, ci_low=0.0, ci_high=0.1))
     cells = dict(zip(columns, rows[0], strict=True))
-    assert cells["$/M in"] == "0.00"
-    assert cells["macro"] == "0.000 [0.000, 0.100]"
+    assert cells["$/M\nin"] == "0.00"
+    assert cells["macro [95%]"] == "0.000 [0.000, 0.100]"
 
 
 def test_a_task_that_has_no_score_is_a_dash() -> None:
@@ -49,12 +50,26 @@ def test_a_task_that_has_no_score_is_a_dash() -> None:
     assert rows[0][1:] == ["–", "–"]
 
 
-def test_tables_fit_a_terminal_of_a_hundred_columns() -> None:
+@pytest.mark.parametrize("width", [60, 80, 240])
+def test_tables_fit_the_terminal_and_nothing_in_them_is_broken_or_lost(width: int) -> None:
     out = StringIO()
-    for table in terminal.report_tables(report()):
-        Console(file=out, width=100).print(table)
-    lines = [line.split() for line in out.getvalue().splitlines()]
-    assert sum(line[:1] == ["worse"] and line[-1] in ("–", "[20–40]") for line in lines) == 2, "nothing was folded away"
+    many = pd.concat([report(), *(report(task=f"quick_task{i}") for i in range(8))], ignore_index=True)
+    tables = terminal.report_tables(many, width)
+    for table in tables[1:]:
+        Console(file=out, width=width).print(table)
+    text = out.getvalue()
+    assert "…" not in text
+    assert all(f"task{i}" in text for i in range(8))
+    assert text.count("worse") == len(tables) - 1
+    assert (len(tables) == 2) is (width == 240)
+
+
+def test_the_overview_of_the_embedded_family_fits_eighty_columns() -> None:
+    out = StringIO()
+    wide = report(target="embedded:large-early")
+    Console(file=out, width=80).print(terminal.report_tables(wide, 80)[0])
+    assert "embedded:large-early" in out.getvalue()
+    assert "…" not in out.getvalue()
 
 
 def test_names_from_outside_are_escaped_in_the_page() -> None:
