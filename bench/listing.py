@@ -21,27 +21,13 @@ Row = dict[str, Any]
 
 def targets(catalog: Catalog) -> list[Row]:
     """Everything `-t` takes by name, and for each provider what is needed before it answers."""
-    rows: list[Row] = [
-        {
-            "target": f"embedded:{model}",
-            "layer": "reference",
-            "wire": "openai_completions",
-            "needs": "nothing",
-            "ready": True,
-        }
-        for model in embedded_names()
-    ]
+    from bench.engines.embedded import family
+
+    rows = [_row(f"embedded:{model.name}", "reference", "openai_completions", "nothing") for model in family()]
     rows += [_row(t.id, t.layer, t.wire, _needs(t.key_ref)) for t in catalog.targets.values()]
     rows += [_row(f"{p.id}:MODEL", p.layer, p.wires[0], _provider_needs(p)) for p in catalog.providers.values()]
     rows.append(_row("http://HOST:PORT/v1#MODEL", "self-hosted", "openai_chat", "a server there"))
     return rows
-
-
-def embedded_names() -> list[str]:
-    """The family this package ships, smallest first."""
-    from bench.engines.embedded import family
-
-    return [model.name for model in family()]
 
 
 def _row(name: str, layer: str, wire: str, needs: str) -> Row:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -28,33 +27,33 @@ EIGHTY_PERCENT_POWER = 7.85
 
 def plan(question: Question, results: Path) -> dict[str, Any]:
     """One row of COLUMNS; None where something is not known, never 0."""
-    counts = {task.name: len(list(_chosen(question, task))) * question.repeats for task in question.suite.tasks}
-    in_tokens = sum(tokens for task in question.suite.tasks for tokens in _chosen(question, task)) * question.repeats
-    out_tokens = sum(counts[task.name] * _cap(question, task) for task in question.suite.tasks)
-    mde = {task.name: _mde(counts[task.name] // question.repeats) for task in question.suite.tasks}
-    weight = sum(task.weight for task in question.suite.tasks)
+    tasks, repeats = question.suite.tasks, question.repeats
+    tokens = {task.name: _tokens_in(question, task) for task in tasks}
+    requests = repeats * sum(map(len, tokens.values()))
+    in_tokens = repeats * sum(map(sum, tokens.values()))
+    out_tokens = repeats * sum(
+        len(tokens[task.name]) * judge.token_cap(question.target, task.max_gen_toks) for task in tasks
+    )
+    mde = {name: _mde(len(asked)) for name, asked in tokens.items()}
+    weight = sum(task.weight for task in tasks)
     return {
         "target": question.target.id,
-        "requests": sum(counts.values()),
+        "requests": requests,
         "in_tokens": in_tokens,
         "out_tokens_max": out_tokens,
         "usd_max": _usd(question, in_tokens, out_tokens),
-        "minutes": _minutes(question, results, sum(counts.values())),
-        "mde_macro": round(math.sqrt(sum((t.weight / weight * mde[t.name]) ** 2 for t in question.suite.tasks)), 3),
+        "minutes": _minutes(question, results, requests),
+        "mde_macro": round(math.sqrt(sum((t.weight / weight * mde[t.name]) ** 2 for t in tasks)), 3),
         "mde_task": round(max(mde.values()), 3),
     }
 
 
-def _chosen(question: Question, task: SuiteTask) -> Iterator[int]:
-    """`tokens_in` of the items that would be asked."""
+def _tokens_in(question: Question, task: SuiteTask) -> list[int]:
+    """Input tokens of each item that would be asked."""
     with (tasks_dir() / task.items).open(encoding="utf-8") as lines:
         items = [json.loads(line) for line in lines if line.strip()]
     chosen = judge.sample_items(task, [int(item["level"]) for item in items], question.limit, question.seed)
-    return (int(items[i]["tokens_in"]) for i in sorted(chosen))
-
-
-def _cap(question: Question, task: SuiteTask) -> int:
-    return judge.token_cap(question.target, task.max_gen_toks)
+    return [int(items[i]["tokens_in"]) for i in sorted(chosen)]
 
 
 def _mde(n: int) -> float:

@@ -239,15 +239,15 @@ def header_of(question: Question) -> runs.Header:
     from bench import machine
 
     now = datetime.now(UTC)
-    suite, target = question.suite, question.target
+    suite, target, here = question.suite, question.target, machine.describe()
     return runs.Header(
         run_id=runs.new_run_id(suite.name, target.id, now),
         kind="quality",
         suite=suite.name,
         suite_version=str(suite.version),
         target={**target.public(), "facts": question.model.model_dump(mode="json") if question.model else {}},
-        machine=machine.describe(),
-        versions=machine.versions(),
+        machine=here,
+        versions=here["packages"],
         git_sha=machine.git_sha(),
         started_at=now.isoformat(timespec="microseconds").replace("+00:00", "Z"),
         **_asked(question),

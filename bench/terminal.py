@@ -30,11 +30,9 @@ GAP = 2
 PLAIN_EVERY_S = 10.0
 
 
-def watcher(*, quiet: bool = False) -> Watcher:
+def watcher() -> Watcher:
     """Bars when stderr is a terminal, a line now and then otherwise."""
-    if quiet or not sys.stderr.isatty():
-        return Lines(quiet=quiet)
-    return Bars()
+    return Bars() if sys.stderr.isatty() else Lines()
 
 
 class Lines:

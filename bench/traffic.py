@@ -100,9 +100,8 @@ class Traffic:
             async with asyncio.TaskGroup() as group:
                 for _ in range(self._concurrency):
                     group.create_task(worker())
-        except (
-            ExceptionGroup
-        ) as failed:  # a worker failing (a full disk) has cancelled the others: its reason is enough
+        except ExceptionGroup as failed:
+            # A worker failing (a full disk) has cancelled the others: its reason is enough.
             raise failed.exceptions[0] from failed
         if self._stop is not None:
             raise self._stop

@@ -46,7 +46,11 @@ def safe(url: str) -> str:
 
 def is_loopback(url: str) -> bool:
     """Whether traffic to this address stays on this machine."""
-    host = urlsplit(url).hostname or ""
+    return is_loopback_host(urlsplit(url).hostname or "")
+
+
+def is_loopback_host(host: str) -> bool:
+    """The same for a bare host name or address."""
     if host == "localhost" or host.endswith(".localhost"):
         return True
     try:

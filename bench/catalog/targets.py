@@ -49,19 +49,9 @@ class Options(Noun):
         return self.model_dump(mode="json", exclude={"concurrency", *TIMEOUTS})
 
 
-class Target(Noun):
-    """What is measured. Resolved from what the user typed by `bench.catalog.target`."""
+class Declared(Noun):
+    """What a target and the block of targets.toml that declares one have in common."""
 
-    id: str
-    layer: Layer
-    engine: str | None = None
-    """Launched here by `bench.engines`; then `base_url` is only known while it runs."""
-    provider: str | None = None
-    wire: str
-    base_url: str | None = None
-    model: str = Field(min_length=1)
-    """The name sent to the server."""
-    key_ref: str | None = None
     headers: dict[str, str] = Field(default_factory=dict)
     quirks: dict[str, Any] = Field(default_factory=dict)
     options: Options = Options()
@@ -79,6 +69,21 @@ class Target(Noun):
 
     _quirks = field_validator("quirks")(checked_quirks)
     _headers = field_validator("headers")(checked_headers)
+
+
+class Target(Declared):
+    """What is measured. Resolved from what the user typed by `bench.catalog.target`."""
+
+    id: str
+    layer: Layer
+    engine: str | None = None
+    """Launched here by `bench.engines`; then `base_url` is only known while it runs."""
+    provider: str | None = None
+    wire: str
+    base_url: str | None = None
+    model: str = Field(min_length=1)
+    """The name sent to the server."""
+    key_ref: str | None = None
 
     @field_validator("base_url")
     @classmethod
@@ -149,7 +154,7 @@ class Target(Noun):
         return {**told, **{name: _plain(getattr(self, name)) for name in told if name.startswith("usd_")}}
 
 
-class UserTarget(Noun):
+class UserTarget(Declared):
     """A `[[targets]]` block of targets.toml, as people type it."""
 
     id: str = Field(pattern=r"^\S+$")
@@ -160,20 +165,6 @@ class UserTarget(Noun):
     wire: str | None = None
     layer: Layer | None = None
     key: str | None = None
-    headers: dict[str, str] = Field(default_factory=dict)
-    quirks: dict[str, Any] = Field(default_factory=dict)
-    options: Options = Options()
-    engine_args: dict[str, Any] = Field(default_factory=dict)
-    revision: str | None = None
-    quantisation: str | None = None
-    usd_per_mtok_in: Usd | None = None
-    usd_per_mtok_cached: Usd | None = None
-    usd_per_mtok_out: Usd | None = None
-    allow_insecure: bool = False
-    note: str = ""
-
-    _quirks = field_validator("quirks")(checked_quirks)
-    _headers = field_validator("headers")(checked_headers)
 
     @field_validator("key")
     @classmethod

@@ -19,6 +19,22 @@ LAYER_COLOURS = {
 
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, sans-serif"
 
+LAYOUT: dict[str, Any] = {
+    "template": "plotly_white",
+    "font": {"family": FONT},
+    "margin": {"l": 10, "r": 10, "t": 70, "b": 50},
+}
+
+
+def interval_of(part: pandas.DataFrame, thickness: float) -> dict[str, Any]:
+    """Error bars from `value` to `ci_low` and `ci_high`."""
+    return {
+        "type": "data",
+        "array": part["ci_high"] - part["value"],
+        "arrayminus": part["value"] - part["ci_low"],
+        "thickness": thickness,
+    }
+
 
 def labelled(report: pandas.DataFrame) -> pandas.DataFrame:
     """With a column `label`: the target, and where it stands for several runs the end of the run's id too."""

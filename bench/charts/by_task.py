@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bench.charts import FONT, labelled, titled
+from bench.charts import LAYOUT, labelled, titled
 from bench.terminal import per_cent
 
 if TYPE_CHECKING:
@@ -47,8 +47,6 @@ def chart(report: pandas.DataFrame) -> go.Figure:
     figure.update_layout(
         title=titled(QUESTION, report, "cells: % right [95% interval]"),
         height=160 + 36 * max(len(targets), 3),
-        template="plotly_white",
-        font={"family": FONT},
-        margin={"l": 10, "r": 10, "t": 70, "b": 50},
+        **LAYOUT,
     )
     return figure

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bench.charts import FONT, LAYER_COLOURS, labelled, titled
+from bench.charts import LAYER_COLOURS, LAYOUT, interval_of, labelled, titled
 
 if TYPE_CHECKING:
     import pandas
@@ -28,12 +28,7 @@ def chart(report: pandas.DataFrame) -> go.Figure:
                 mode="markers",
                 name=str(layer),
                 marker={"size": 10, "color": LAYER_COLOURS.get(str(layer), "#000000")},
-                error_x={
-                    "type": "data",
-                    "array": part["ci_high"] - part["value"],
-                    "arrayminus": part["value"] - part["ci_low"],
-                    "thickness": 1.5,
-                },
+                error_x=interval_of(part, 1.5),
                 customdata=part[["ci_low", "ci_high", "n", "n_unscored"]],
                 hovertemplate="%{y}: %{x:.3f} [%{customdata[0]:.3f}, %{customdata[1]:.3f}], n = %{customdata[2]}, "
                 "unscored %{customdata[3]}<extra></extra>",
@@ -45,8 +40,6 @@ def chart(report: pandas.DataFrame) -> go.Figure:
         xaxis={"title": f"macro accuracy on {suite} (95% interval)", "range": [0, 1]},
         yaxis={"title": "", "categoryorder": "array", "categoryarray": list(macro["label"])},
         height=140 + 34 * max(len(macro), 3),
-        template="plotly_white",
-        font={"family": FONT},
-        margin={"l": 10, "r": 10, "t": 70, "b": 50},
+        **LAYOUT,
     )
     return figure

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from bench.charts import FONT, LAYER_COLOURS, labelled, titled
+from bench.charts import LAYER_COLOURS, LAYOUT, interval_of, labelled, titled
 
 if TYPE_CHECKING:
     import pandas
@@ -32,12 +32,7 @@ def chart(report: pandas.DataFrame) -> go.Figure:
                 cliponaxis=False,
                 name=str(layer),
                 marker={"size": 10, "color": LAYER_COLOURS.get(str(layer), "#000000")},
-                error_y={
-                    "type": "data",
-                    "array": part["ci_high"] - part["value"],
-                    "arrayminus": part["value"] - part["ci_low"],
-                    "thickness": 1.2,
-                },
+                error_y=interval_of(part, 1.2),
                 hovertemplate="%{text}: %{y:.3f} at %{x:.0f} tokens/s<extra></extra>",
             )
         )
@@ -50,9 +45,7 @@ def chart(report: pandas.DataFrame) -> go.Figure:
         },
         yaxis={"title": "macro accuracy (95% interval)", "range": [0, 1.05]},
         height=460,
-        template="plotly_white",
-        font={"family": FONT},
-        margin={"l": 10, "r": 10, "t": 70, "b": 50},
+        **LAYOUT,
     )
     return figure
 

@@ -10,12 +10,12 @@ import ssl
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
-from ipaddress import ip_address
 from typing import Any
 from urllib.request import getproxies, proxy_bypass
 
 import httpx
 
+from bench.catalog.address import is_loopback_host
 from bench.client.exchange import HIGH_WATER_BYTES, Exchange
 from bench.errors import ConfigError
 from bench.records import Endpoint
@@ -97,18 +97,9 @@ async def _pump(response: httpx.Response, exchange: Exchange) -> None:
 
 def _proxy_of(url: httpx.URL) -> str | None:
     """The environment's proxy for this address; a server on this machine is never asked through one."""
-    if _on_this_machine(url.host):
+    if is_loopback_host(url.host):
         return None
     proxies = getproxies()
     if proxy_bypass(f"{url.host}:{url.port}" if url.port else url.host):
         return None
     return proxies.get(url.scheme) or proxies.get("all")
-
-
-def _on_this_machine(host: str) -> bool:
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False

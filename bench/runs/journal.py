@@ -183,16 +183,16 @@ def write_whole(path: Path, content: bytes) -> None:
 
 def sync_file(path: Path) -> None:
     """Bring a file that somebody else wrote to the disk."""
-    fd = os.open(path, os.O_RDWR)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
+    _sync(path, os.O_RDWR)
 
 
 def sync_folder(folder: Path) -> None:
     """Bring a rename or a new name to the disk."""
-    fd = os.open(folder, os.O_RDONLY)
+    _sync(folder, os.O_RDONLY)
+
+
+def _sync(path: Path, flags: int) -> None:
+    fd = os.open(path, flags)
     try:
         os.fsync(fd)
     finally:
