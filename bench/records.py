@@ -155,6 +155,18 @@ class Measurement:
     retry_after_s: float | None = None
     retryable: bool = False
     """Whether asking again can help (429, 5xx, timeouts, cut streams; never a plain 4xx)."""
+    # Load traffic; None elsewhere.
+    step: int | None = None
+    """Step of the load run, from 0."""
+    lane: Literal["httpx", "raw"] | None = None
+    """Which client carried it: httpx's API, or bare sockets."""
+    worker: int | None = None
+    """Number of the client process that sent it."""
+    asked_in_tokens: int | None = None
+    asked_out_tokens: int | None = None
+    """What the load's shape asked for; what the server counted is in `in_tokens` and `out_tokens`."""
+    prompt_cache: Literal["cold", "warm"] | None = None
+    """`cold`: nothing of the prompt was sent before; `warm`: it begins like others."""
     # The text half: `request_text`.
     prompt: str | None = None
     """What was asked, messages as JSON, or the plain prompt."""

@@ -38,6 +38,7 @@ create table request (
     tokens_source varchar, chunks bigint, finish_reason varchar, response_id varchar, response_model varchar,
     system_fingerprint varchar, routed_provider varchar, provider_usd varchar, replayed boolean,
     stamp_source varchar, read_lag_max_ns bigint, merged_reads bigint, retry_after_s double, retryable boolean,
+    step bigint, lane varchar, worker bigint, asked_in_tokens bigint, asked_out_tokens bigint, prompt_cache varchar,
     position bigint
 );
 
@@ -59,12 +60,21 @@ create table score (
     ci_low double, ci_high double, n bigint, n_unscored bigint, low_bound double, high_bound double, method varchar
 );
 
--- one row per step of a load run
+-- one row per step of a load run: what was declared, the steady window, and what was credited inside it. Percentiles
+-- are not stored: they are functions of the requests. `reasons`, `notes` and `slo` are JSON
 create table load_step (
-    run_id varchar, target_id varchar, step bigint, arrivals varchar, valid boolean, reasons varchar,
-    window_start_ns bigint, window_end_ns bigint, n_good bigint, n_bad bigint, n_left_out bigint,
-    system_out_tps double, system_in_tps double, wasted_tps double, goodput_rps double,
-    slo_attainment double, slo_low double, slo_high double, client_lag_p99_ms double, client_busy double
+    run_id varchar, target_id varchar, step bigint, arrivals varchar, concurrency bigint,
+    asked_rps double, delivered_rps double, shape varchar, cache varchar, lane varchar, workers bigint, seed bigint,
+    fixed_lengths boolean, exact_prompts boolean, duration_s double,
+    start_ns bigint, end_ns bigint, window_start_ns bigint, window_end_ns bigint,
+    valid boolean, reasons varchar, notes varchar, over_saturated boolean,
+    slo varchar, n_good bigint, n_bad bigint, n_left_out bigint,
+    slo_attainment double, slo_low double, slo_high double, goodput_rps double, search_verdict varchar,
+    system_out_tps double, system_in_tps double, wasted_tps double,
+    inflight_mean double, inflight_max bigint, n_sent bigint, n_failed bigint,
+    client_lag_p99_ms double, client_busy double, read_lag_p99_ms double, merged_share double,
+    stamp_error_p99_ms double, self_ttft_error_p99_ms double, self_e2e_error_p99_ms double, self_events_per_s double,
+    energy_j double, idle_power_w double, j_per_tok_out double, energy_note varchar
 );
 
 -- one row per reading of one GPU
