@@ -5,12 +5,13 @@
 
 from __future__ import annotations
 
+import json
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench import database
+from bench import database, steps
 from bench.errors import ConfigError, nearest
 
 if TYPE_CHECKING:
@@ -37,6 +38,25 @@ REPORT_COLUMNS = (
     "usd_total",
     "run_ids",
 )
+LOAD_COLUMNS = (
+    "run_id", "target", "layer", "suite", "fingerprint", "status", "started_at",
+    "step", "arrivals", "concurrency", "asked_rps", "delivered_rps", "shape", "cache", "lane", "workers", "seed",
+    "fixed_lengths", "exact_prompts", "duration_s", "start_ns", "end_ns", "window_start_ns", "window_end_ns",
+    "valid", "reasons", "notes", "over_saturated",
+    "slo", "n_good", "n_bad", "n_left_out", "slo_attainment", "slo_low", "slo_high", "goodput_rps", "search_verdict",
+    "system_out_tps", "system_in_tps", "wasted_tps", "inflight_mean", "inflight_max", "n_sent", "n_failed",
+    "client_lag_p99_ms", "client_busy", "read_lag_p99_ms", "merged_share",
+    "stamp_error_p99_ms", "self_ttft_error_p99_ms", "self_e2e_error_p99_ms", "self_events_per_s",
+    "energy_j", "idle_power_w", "j_per_tok_out", "energy_note",
+    *steps.columns(),
+    "chunk_gap_ms_n", "chunk_gap_ms_p50", "chunk_gap_ms_p95", "chunk_gap_ms_p99",
+)  # fmt: skip
+LOAD_REQUEST_COLUMNS = (
+    "run_id", "target", "step", "arrivals", "doc_id", "worker", "status", "in_window",
+    "sched_ms", "sent_ms", "first_token_ms", "last_token_ms", "end_ms",
+    "ttft_ms", "ttft_sched_ms", "ttfat_ms", "tpot_ms", "e2e_ms", "client_lag_ms", "decode_tps", "chunk_gap_max_ms",
+    "prompt_cache", "asked_in_tokens", "asked_out_tokens", "in_tokens", "in_cached_tokens", "out_tokens", "chunks",
+)  # fmt: skip
 
 
 def report(results: Path, run_ids: Sequence[str] | None = None) -> pandas.DataFrame:
@@ -80,6 +100,121 @@ def unscored(results: Path, run_ids: Sequence[str] | None = None) -> pandas.Data
     return database.query(results, "unscored", run_ids=_chosen(results, run_ids))
 
 
+# ---------------------------------------------------------------------------------------------------------------- load
+
+
+def load_steps(results: Path, run_ids: Sequence[str] | None = None) -> list[dict[str, Any]]:
+    """One row per step of a load run, as plain Python values (None = unknown) and without pandas; LOAD_COLUMNS.
+
+    Without `run_ids`: the newest load run of each target revision, shape, cache, lane and kind of arrivals; named runs
+    that are no load runs have no rows. Milliseconds, tokens/s, requests/s; percentiles and their intervals are
+    `bench.steps.figures`, pooled gaps between chunks have none. `compat.*` keys follow: what other tools would print.
+    """
+    chosen = _chosen(results, run_ids, newest="load_newest_runs")
+    rows = [_parsed(row) for row in _rows(database.columns(results, "load_steps", run_ids=chosen))]
+    return [
+        figures
+        for run_id in dict.fromkeys(row["run_id"] for row in rows)
+        for figures in _of_run(results, run_id, [row for row in rows if row["run_id"] == run_id])
+    ]
+
+
+def load(results: Path, run_ids: Sequence[str] | None = None) -> pandas.DataFrame:
+    """`load_steps` as a table: LOAD_COLUMNS, then `compat.*`; `reasons` and `notes` are lists, `slo` is a dict."""
+    import pandas as pd
+
+    rows = load_steps(results, run_ids)
+    others = dict.fromkeys(name for row in rows for name in row if name.startswith("compat."))
+    return pd.DataFrame(rows, columns=[*LOAD_COLUMNS, *others])
+
+
+def load_requests(results: Path, run_ids: Sequence[str] | None = None) -> pandas.DataFrame:
+    """One row per request of the load runs' steps, in the order they were due; LOAD_REQUEST_COLUMNS.
+
+    `sched_ms` to `end_ms` are milliseconds since the step's start; `in_window`: due (open loop) or sent (closed) within
+    the steady window. Requests sent before the first step, to calibrate, are left out.
+    """
+    import pandas as pd
+
+    chosen = _chosen(results, run_ids, newest="load_newest_runs")
+    rows = _rows(database.columns(results, "load_steps", run_ids=chosen))
+    frames = [_frame(row, requests) for row, requests in _with_requests(results, rows)]
+    empty = pd.DataFrame(columns=list(LOAD_REQUEST_COLUMNS))
+    return pd.concat(frames, ignore_index=True)[list(LOAD_REQUEST_COLUMNS)] if frames else empty
+
+
+def tokens_over_time(results: Path, run_id: str, step: int, bin_ms: float) -> pandas.DataFrame:
+    """Output tokens of one step in bins of `bin_ms`, by the time they came, from its start to its end.
+
+    `start_ms` (of the bin, since the step's start), `tokens`, `tokens_per_s`, and of these `wasted_per_s`: of requests
+    that failed. A chunk carries an equal share of its answer's tokens; an answer without a count, as many per chunk as
+    the step's others.
+    """
+    return database.query(results, "load_tokens", run_id=run_id, step=step, bin_ms=float(bin_ms))
+
+
+def _of_run(results: Path, run_id: str, rows: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+    gaps = {row.pop("step"): row for row in _rows(database.columns(results, "load_gaps", run_id=run_id))}
+    unknown = {name: None for name in LOAD_COLUMNS if name.startswith("chunk_gap_ms_")}
+    for row, requests in _with_requests(results, rows):
+        yield {**steps.figures(row, requests), **unknown, **gaps.get(row["step"], {})}
+
+
+def _with_requests(
+    results: Path, rows: Sequence[Mapping[str, Any]]
+) -> Iterator[tuple[Mapping[str, Any], dict[str, Any]]]:
+    """Each step with its requests' columns as `bench.steps` takes them; one run's are read at a time."""
+    import numpy as np
+
+    run_id: str | None = None
+    found: dict[str, Any] = {}
+    for row in rows:
+        if row["run_id"] != run_id:
+            run_id = row["run_id"]
+            found = {
+                name: values.filled(None) if values.dtype == object else np.ma.filled(values.astype(float), np.nan)
+                for name, values in _masked(database.columns(results, "load_requests", run_id=run_id))
+            }
+        first, last = np.searchsorted(found["step"], [row["step"], row["step"] + 1])
+        yield row, {name: values[first:last] for name, values in found.items()}
+
+
+def _frame(step: Mapping[str, Any], requests: Mapping[str, Any]) -> pandas.DataFrame:
+    import pandas as pd
+
+    stamps = ("sched", "sent", "first_token", "last_token", "end")
+    since = {f"{name}_ms": (requests[f"{name}_ns"] - step["start_ns"]) / 1e6 for name in stamps}
+    whose = {name: step[name] for name in ("run_id", "target", "arrivals")}
+    window = steps.in_window(step, requests)
+    return pd.DataFrame({**requests, **since, "in_window": window}).assign(**whose, step=int(step["step"]))
+
+
+def _rows(columns: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Rows of numpy columns: Python's own values, None where they are masked or not a number."""
+    lists = [values.tolist() for values in columns.values()]
+    return [dict(zip(columns, map(_plain_number, row), strict=True)) for row in zip(*lists, strict=True)]
+
+
+def _parsed(row: dict[str, Any]) -> dict[str, Any]:
+    """With `reasons`, `notes` and `slo` out of their JSON."""
+    texts = {name: json.loads(row[name]) if row[name] else None for name in ("reasons", "notes", "slo")}
+    return {**row, **texts, "reasons": texts["reasons"] or [], "notes": texts["notes"] or []}
+
+
+def _plain_number(value: Any) -> Any:
+    return None if isinstance(value, float) and math.isnan(value) else value
+
+
+def _masked(columns: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    import numpy as np
+
+    for name, values in columns.items():
+        yield name, np.ma.asarray(values)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+
+
 def last_e2e_ms(results: Path, target_id: str) -> float | None:
     """Median milliseconds of one answer in the target's newest run; None when it was never measured here."""
     if not (Path(results) / database.NAME).exists():
@@ -105,11 +240,11 @@ def _plain(value: Any) -> Any:
     return value.item() if hasattr(value, "item") else value
 
 
-def _chosen(results: Path, run_ids: Sequence[str] | None) -> list[str]:
+def _chosen(results: Path, run_ids: Sequence[str] | None, newest: str = "newest_runs") -> list[str]:
     """The named runs, or those a report shows by default; ConfigError for a name that isn't there."""
     if run_ids is None:
-        return [str(run_id) for run_id in database.query(results, "newest_runs")["run_id"]]
-    known = set(database.query(results, "runs")["run_id"])
+        return [str(run_id) for run_id in database.columns(results, newest)["run_id"]]
+    known = set(database.columns(results, "runs")["run_id"])
     for run_id in run_ids:
         if run_id not in known:
             raise ConfigError(f"no run {run_id!r} in {results}{nearest(run_id, known)}")

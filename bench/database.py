@@ -515,6 +515,13 @@ def query(results: Path, name: str, **params: Any) -> pandas.DataFrame:
         return con.execute(text, params or None).df()
 
 
+def columns(results: Path, name: str, **params: Any) -> dict[str, Any]:
+    """The answer to `bench/sql/<name>.sql` as numpy arrays by column, without pandas; masked where there is NULL."""
+    text = _sql(name)
+    with closing(connect(results)) as con, _asking(name):
+        return dict(con.execute(text, params or None).fetchnumpy())
+
+
 def sql(results: Path, text: str) -> tuple[list[str], list[tuple[Any, ...]]]:
     """Ad hoc and read-only: column names and rows."""
     with closing(connect(results)) as con, _asking(text):

@@ -162,15 +162,16 @@ def report_tables(report: pandas.DataFrame, width: int) -> list[Table]:
 
     One table to compare targets, then as many as needed to see where each fails: tasks that don't fit go into the next.
     """
-    tables = [_table_of(*overview_cells(report))]
-    tables += [_table_of(columns, rows) for columns, rows in _fitting(*task_cells(report), width)]
+    tables = [table_of(*overview_cells(report))]
+    tables += [table_of(columns, rows) for columns, rows in fitting(*task_cells(report), width)]
     tables[1].title, tables[1].title_justify = TASKS_TITLE, "left"
     return tables
 
 
-def _fitting(columns: list[str], rows: list[list[str]], width: int) -> list[Cells]:
+def fitting(columns: list[str], rows: list[list[str]], width: int) -> list[Cells]:
     """The table cut into such as fit `width`; the first column stands in each."""
-    widths = [max(len(cell) for cell in cells) + GAP for cells in zip(columns, *rows, strict=True)]
+    lines = [[line for cell in cells for line in cell.split("\n")] for cells in zip(columns, *rows, strict=True)]
+    widths = [max(map(len, column)) + GAP for column in lines]
     parts: list[list[int]] = [[]]
     for i in range(1, len(columns)):
         if parts[-1] and widths[0] + sum(widths[j] for j in parts[-1]) + widths[i] > width:
@@ -179,7 +180,7 @@ def _fitting(columns: list[str], rows: list[list[str]], width: int) -> list[Cell
     return [([columns[i] for i in (0, *part)], [[row[i] for i in (0, *part)] for row in rows]) for part in parts]
 
 
-def _table_of(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
+def table_of(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
     """Figures to the right, never broken over lines."""
     from rich import box
     from rich.table import Table
@@ -221,7 +222,7 @@ def _best_first(report: pandas.DataFrame) -> list[tuple[str, dict[str, Row]]]:
     for row in report[report["metric"] == "acc"].to_dict("records"):
         cells = {str(k): v for k, v in row.items()}
         by_target.setdefault((str(row["target"]), str(row["run_ids"])), {})[str(row["task"])] = cells
-    ordered = sorted(by_target.items(), key=lambda kv: -_number(kv[1].get("macro", {}).get("value"), -1.0))
+    ordered = sorted(by_target.items(), key=lambda kv: -number(kv[1].get("macro", {}).get("value"), -1.0))
     return [(target, rows) for (target, _), rows in ordered]
 
 
@@ -250,22 +251,22 @@ def _short_names(tasks: Sequence[str]) -> list[str]:
 
 def _macro(row: Row) -> str:
     """`0.950 [0.905, 0.969]`: both ends, because near 0 and 1 they are not equally far away."""
-    value, low, high = (_number(row.get(name), math.nan) for name in ("value", "ci_low", "ci_high"))
+    value, low, high = (number(row.get(name), math.nan) for name in ("value", "ci_low", "ci_high"))
     return "–" if math.isnan(value) else f"{value:.3f} [{low:.3f}, {high:.3f}]"
 
 
 def per_cent(row: Row) -> str:
     """`97 [83–99]`; a dash where there is no score."""
-    value, low, high = (100 * _number(row.get(name), math.nan) for name in ("value", "ci_low", "ci_high"))
+    value, low, high = (100 * number(row.get(name), math.nan) for name in ("value", "ci_low", "ci_high"))
     return "–" if math.isnan(value) else f"{value:.0f} [{low:.0f}–{high:.0f}]"
 
 
 def _figure(value: object, digits: int) -> str:
-    number = _number(value, math.nan)
-    return "–" if math.isnan(number) else f"{number:,.{digits}f}"
+    found = number(value, math.nan)
+    return "–" if math.isnan(found) else f"{found:,.{digits}f}"
 
 
-def _number(value: object, otherwise: float) -> float:
+def number(value: object, otherwise: float) -> float:
     """A float of whatever a DataFrame cell holds; unknown values become `otherwise`."""
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return otherwise

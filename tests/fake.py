@@ -3,10 +3,14 @@
     python tests/fake.py --port 0 [--log FILE] [--answers FILE]      prints its URL; ends when its standard input does
 
 What a request gets is chosen by the model's name, `fake?tokens=64&ttft_ms=50&gap_ms=10&fault=crlf`, or by an object
-`fake` in the body; keys are the fields of `Plan`, faults are in FRAMING (the answer is right all the same) and BROKEN
-(the status a client must report). The answer is the prompt's in the `--answers` file, else the prompt's last word.
+`fake` in the body; keys are the fields of `Plan`, faults are in FRAMING (the answer is right all the same), BROKEN
+(the status a client must report), OTHER and LOADED (by turns, counted per model string). The answer is the prompt's in
+the `--answers` file, else the prompt's last word; a token of a prompt is a word (`/tokenize` counts them too).
 Token n is due at arrival + ttft + n * gap: absolute, so lateness does not add up. Each line of the log is one request:
-its id, the kernel's stamp of its arrival and the CLOCK_MONOTONIC stamp before each write, all in nanoseconds.
+its id, the kernel's stamp of its arrival and the CLOCK_MONOTONIC stamp before each write, all in nanoseconds. Without
+`--log` no stamps are kept.
+
+Of numbered tokens one core writes about 100,000 a second, if nobody else needs that core.
 """
 
 from __future__ import annotations
@@ -26,10 +30,12 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
-from heapq import heappop, heappush
+from functools import cache, cached_property
+from heapq import heappop, heappush, heapreplace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import parse_qsl
+from zlib import crc32
 
 FRAMING = (
     "plain", "bytewise", "merged", "crlf", "cr", "comments", "no_space", "bom", "multiline", "split_utf8", "cross_utf8",
@@ -43,31 +49,67 @@ BROKEN = {
     "cut_before": "stream_cut", "cut_mid": "stream_cut", "cut_in_frame": "stream_cut", "cut_end": "stream_cut",
     "done_without_finish": "stream_cut", "reset": "stream_cut", "reset_before": "stream_cut",
     "garbage": "garbled", "not_http": "garbled", "bad_utf8": "garbled", "html_200": "garbled", "huge": "garbled",
-    "429": "http_error", "429_date": "http_error", "429_money": "http_error", "401": "http_error", "400": "http_error",
-    "404": "http_error", "500_html": "http_error", "503": "http_error", "redirect": "http_error",
+    "429": "http_error", "429_soon": "http_error", "429_date": "http_error", "429_money": "http_error",
+    "401": "http_error", "400": "http_error", "404": "http_error", "500_html": "http_error", "503": "http_error", "redirect": "http_error",
     "error_200": "http_error",
     "stall_headers": "timeout", "stall_mid": "timeout", "stall_first": "timeout", "never_ending": "timeout",
     "echo_auth": "http_error", "echo_auth_in_band": "http_error", "echo_auth_garbage": "garbled",
 }  # fmt: skip
-OTHER = ("refusal", "tool", "length", "content_filter", "echo_auth_answer", "stall_after_finish", "drop_on_reuse")
+OTHER = ("refusal", "tool", "length", "content_filter", "echo_auth_answer", "stall_after_finish", "drop_on_reuse",
+         "renamed", "big_frame")  # fmt: skip
+LOADED = {
+    "half_429": ("plain", "429_soon"),
+    "reset_half": ("plain", "reset"),
+    "mixed_load": (
+        "plain", "429_soon", "reset", "cut_before", "cut_mid", "usage_missing", "drop_idle", "renamed",
+        "error_in_band", "503", "length",
+    ),
+}  # fmt: skip
+"""What requests of one model string get in turn, the first one first."""
+LEAN = ("plain", "length", "renamed", "usage_missing", "drop_idle", "reset", "cut_before", "cut_mid")
+"""Faults whose frames of numbered tokens are made once and used by every request."""
+UNCHUNKED = ("content_length", "until_close")
 UTF8 = ("split_utf8", "cross_utf8", "surrogates")
 LOUD = "ansürd 🙂 näive 東京"
 """Said by the UTF-8 faults after the answer's first word: characters of two, three and four bytes."""
-SOON_S = 0.00005
+TIMED = ("token", "thought")
+SOON_NS = 50_000
 HUGE_BYTES = 64 << 20
+BIG_BYTES = 10_000_000
+MAX_MODEL_LEN = 8192
 
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
     """What one request gets."""
 
-    tokens: int | None = None
-    """So many numbered tokens, whatever was asked; None: the answer in pieces of four characters."""
+    tokens: int | Literal["asked"] | None = None
+    """So many numbered tokens, at most `max_tokens`; `asked`: exactly `max_tokens`; None: the answer in pieces of four
+    characters, but exactly `max_tokens` numbered tokens when the body says `ignore_eos`."""
     ttft_ms: float = 0.0
     gap_ms: float = 0.0
     fault: str = "plain"
     """A name, or `rotate` (FRAMING in turn, by request) or `rotate_all` (BROKEN in turn between good ones)."""
     answer: str | None = None
+    role: Literal["early", "late"] = "early"
+    """When the chat's first chunk, which has no text, goes out: at once, or as in vLLM with the first token."""
+    template_tokens: int = 0
+    """What a chat template would add to the prompt's words; counted in the usage."""
+    freeze_ms: float = 0.0
+    """The whole server sleeps so long, once, when request number `freeze_at` (from 1) of this model string comes."""
+    freeze_at: int = 1
+
+    @classmethod
+    def of(cls, raw: dict[str, Any]) -> Plan:
+        """From texts or JSON values; ValueError for what is unknown."""
+        known = {f.name for f in fields(cls)}
+        if set(raw) - known:
+            raise ValueError(f"unknown plan keys {sorted(set(raw) - known)}")
+        kinds = {"ttft_ms": float, "gap_ms": float, "freeze_ms": float, "template_tokens": int, "freeze_at": int}
+        values = {key: kinds[key](value) if key in kinds else value for key, value in raw.items()}
+        if values.get("tokens") not in (None, "asked"):
+            values["tokens"] = int(values["tokens"])
+        return cls(**values)
 
 
 @dataclass(kw_only=True)
@@ -90,6 +132,7 @@ class Truth:
 
 
 Frame = tuple[str, bytes]
+ROLE = {"role": "assistant", "content": "", "refusal": None}
 
 
 # ── what is said ──────────────────────────────────────────────────────────────────────────────────────────────────
@@ -99,29 +142,47 @@ class Script:
     """Frames of one answer, before the faults of transport."""
 
     def __init__(self, plan: Plan, body: dict[str, Any], answers: dict[str, str], auth: str) -> None:
-        self.plan, self.body, self.auth = plan, body, auth
+        self.plan, self.body, self.answers, self.auth = plan, body, answers, auth
         self.chat = "messages" in body
-        prompt = body["messages"][-1]["content"] if self.chat else str(body.get("prompt", ""))
-        self.prompt = prompt
-        cap = body.get("max_tokens") or body.get("max_completion_tokens") or 1 << 30
-        pieces = self._pieces(plan, prompt, answers)
-        self.pieces = pieces[:cap]
-        self.finish = "length" if len(pieces) > cap or plan.fault == "length" else "stop"
-        finishes = {"finish_error": "error", "finish_unknown": "because", "content_filter": "content_filter"}
-        self.finish = finishes.get(plan.fault, "tool_calls" if plan.fault == "tool" else self.finish)
+        self.prompt = body["messages"][-1]["content"] if self.chat else body.get("prompt", "")
+        self.cap = body.get("max_tokens") or body.get("max_completion_tokens") or 1 << 30
+        self.model = "fake-2" if plan.fault == "renamed" else "fake"
 
-    def _pieces(self, plan: Plan, prompt: str, answers: dict[str, str]) -> list[str]:
-        if plan.tokens is not None:
-            return [f" w{n}" for n in range(plan.tokens)]
-        text = plan.answer if plan.answer is not None else _answer(prompt, answers)
-        if plan.fault == "echo_auth_answer":
+    @cached_property
+    def numbered(self) -> int | None:
+        """How many numbered tokens this answer is; None when it is text."""
+        asked = self.plan.tokens == "asked" or (self.plan.tokens is None and self.body.get("ignore_eos"))
+        if asked:
+            return self.cap if self.cap < 1 << 30 else 16
+        return None if self.plan.tokens is None else min(int(self.plan.tokens), self.cap)
+
+    @cached_property
+    def pieces(self) -> list[str]:
+        if self.numbered is not None:
+            return [f" w{n}" for n in range(self.numbered)]
+        return self._text_pieces()[: self.cap]
+
+    @cached_property
+    def finish(self) -> str:
+        finishes = {"finish_error": "error", "finish_unknown": "because", "tool": "tool_calls"}
+        finishes |= {"content_filter": "content_filter", "length": "length"}
+        if self.plan.fault in finishes:
+            return finishes[self.plan.fault]
+        if self.numbered is None:
+            return "length" if len(self._text_pieces()) > self.cap else "stop"
+        whole = isinstance(self.plan.tokens, int) and self.plan.tokens <= self.cap
+        return "stop" if whole else "length"
+
+    def _text_pieces(self) -> list[str]:
+        text = self.plan.answer if self.plan.answer is not None else _answer(str(self.prompt), self.answers)
+        if self.plan.fault == "echo_auth_answer":
             text = f"you sent {self.auth} I think"
-        if plan.fault in UTF8:
+        if self.plan.fault in UTF8:
             text = f"{LOUD} {text}"
         return [text[i : i + 4] for i in range(0, len(text), 4)] or [""]
 
     def usage(self, out: int) -> dict[str, Any]:
-        n_in = len(self.prompt.split())
+        n_in = len(token_ids(self.body)) + self.plan.template_tokens
         return {
             "prompt_tokens": n_in,
             "completion_tokens": out,
@@ -138,14 +199,14 @@ class Script:
             if piece and self.body.get("logprobs") is not None and choice["text"]:
                 choice["logprobs"] = _logprobs(choice["text"], first=piece.get("echo", False))
         kind = "chat.completion.chunk" if self.chat else "text_completion"
-        common = {"id": "fake-1", "object": kind, "created": 1, "model": "fake", "system_fingerprint": "fp_fake"}
+        common = {"id": "fake-1", "object": kind, "created": 1, "model": self.model, "system_fingerprint": "fp_fake"}
         return {**common, "choices": [choice], **more}
 
     def frames(self) -> Iterator[tuple[str, dict[str, Any] | bytes]]:
         """(kind, chunk) in order; bytes go out as they are."""
         fault, out = self.plan.fault, len(self.pieces)
         if self.chat:
-            yield "role", self.chunk({"role": "assistant", "content": "", "refusal": None})
+            yield "role", self.chunk(ROLE)
         if fault == "null_choices":
             yield "other", {"id": "fake-1", "choices": None, "prompt_filter_results": []}
             yield "other", {"id": "fake-1", "choices": [{"index": 0, "finish_reason": None}]}
@@ -220,6 +281,8 @@ class Script:
                 yield "other", {"object": "something.new", "id": "fake-1", "hello": [1, 2]}
             case "huge":
                 yield "other", b"x" * HUGE_BYTES
+            case "big_frame":
+                yield "big", _big(self.chat)
 
     def whole(self) -> bytes:
         """The answer of a server that ignores `stream`."""
@@ -228,6 +291,24 @@ class Script:
         done["choices"][0] |= {"message": {"role": "assistant", "content": text}} if self.chat else {"text": text}
         done["choices"][0].pop("delta", None)
         return json.dumps(done).encode()
+
+
+def token_ids(body: dict[str, Any]) -> list[int]:
+    """A request's prompt as tokens: each word of its texts is one, and numbers are tokens already."""
+    if "messages" in body:
+        words = " ".join(str(message.get("content") or "") for message in body["messages"]).split()
+    elif isinstance(body.get("prompt"), list):
+        return list(body["prompt"])
+    else:
+        words = str(body.get("prompt", "")).split()
+    return [crc32(word.encode()) % 50_000 for word in words]
+
+
+@cache
+def _big(chat: bool) -> bytes:
+    """One event of BIG_BYTES of text."""
+    body: dict[str, Any] = {"messages": [{"content": ""}]} if chat else {"prompt": ""}
+    return json.dumps(Script(Plan(), body, {}, "").chunk({"content": " big" * (BIG_BYTES // 4)})).encode()
 
 
 def _answer(prompt: str, answers: dict[str, str]) -> str:
@@ -248,6 +329,41 @@ def _logprobs(text: str, *, first: bool) -> dict[str, Any]:
 
 
 # ── how it is framed ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def chunked(raw: bytes) -> bytes:
+    """A chunk of HTTP/1.1."""
+    return b"%x\r\n%b\r\n" % (len(raw), raw)
+
+
+def lean(script: Script) -> list[Frame]:
+    """What `written` makes of numbered tokens, in chunks of HTTP: only the usage is made anew."""
+    count, fault = script.numbered or 0, script.plan.fault
+    tokens = _token_frames(script.chat, script.model)
+    while len(tokens) < count:
+        tokens.append(_lean("token", script.chunk({"content": f" w{len(tokens)}"}, usage=None)))
+    role, finish, done = _frames_around(script.chat, script.model, script.finish)
+    usage = {**script.chunk(None), "choices": [], "usage": script.usage(count)}
+    return [*role, *tokens[:count], finish, *([] if fault == "usage_missing" else [_lean("usage", usage)]), done]
+
+
+@cache
+def _token_frames(chat: bool, model: str) -> list[Frame]:
+    """Those of token 0, 1, …; grows with need."""
+    return []
+
+
+@cache
+def _frames_around(chat: bool, model: str, finish: str) -> tuple[list[Frame], Frame, Frame]:
+    """(role if it is a chat, finish, done)."""
+    script = Script(Plan(), {"messages": [{"content": ""}]} if chat else {}, {}, "")
+    script.model = model
+    role = [_lean("role", script.chunk(ROLE))] if chat else []
+    return role, _lean("finish", script.chunk(None, finish)), ("done", chunked(b"data: [DONE]\n\n"))
+
+
+def _lean(kind: str, chunk: dict[str, Any]) -> Frame:
+    return kind, chunked(b"data: " + json.dumps(chunk, ensure_ascii=True).encode() + b"\n\n")
 
 
 def written(script: Script) -> list[Frame]:
@@ -306,34 +422,41 @@ def _cut_characters(script: Script, frames: list[Frame], *, escapes: bool) -> li
 
 
 class Alarms:
-    """Calls due at a time of the loop's clock: one timer for all of them, because asyncio's own cost 5 us each."""
+    """Replies due at a time [ns]: one timer for all of them, because asyncio's own cost 5 us each."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
-        self._due: list[tuple[float, int, Reply]] = []
+        self._due: list[tuple[int, int, Reply]] = []
         self._count = 0
         self._timer: asyncio.TimerHandle | None = None
+        self._armed_ns = 0
 
-    def at(self, due_s: float, reply: Reply) -> None:
+    def at(self, due_ns: int, reply: Reply) -> None:
         self._count += 1
-        heappush(self._due, (due_s, self._count, reply))
-        if self._timer is None or due_s < self._timer.when():
-            self._arm(due_s)
+        heappush(self._due, (due_ns, self._count, reply))
+        if self._timer is None or due_ns < self._armed_ns:
+            self._arm(due_ns)
 
-    def _arm(self, due_s: float) -> None:
+    def _arm(self, due_ns: int) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        self._timer = self.loop.call_at(due_s, self._ring)
+        self._armed_ns = due_ns
+        self._timer = self.loop.call_at(due_ns / 1e9, self._ring)
 
     def _ring(self) -> None:
         self._timer = None
-        until = self.loop.time() + SOON_S
-        while self._due and self._due[0][0] <= until:
-            reply = heappop(self._due)[2]
-            if reply.line.reply is reply:
-                reply.schedule()
-        if self._due and (self._timer is None or self._due[0][0] < self._timer.when()):
-            self._arm(self._due[0][0])
+        due = self._due
+        until_ns = time.perf_counter_ns() + SOON_NS
+        while due and due[0][0] <= until_ns:
+            reply = due[0][2]
+            next_ns = reply.advance() if reply.line.reply is reply else 0
+            if next_ns:
+                self._count += 1
+                heapreplace(due, (next_ns, self._count, reply))
+            else:
+                heappop(due)
+        if due:
+            self._arm(due[0][0])
 
 
 class Server:
@@ -343,36 +466,53 @@ class Server:
         self.written: dict[tuple[bytes, str, str], list[Frame]] = {}
         self.answers = answers
         self.requests = 0
+        self.asked: dict[tuple[str, Plan], int] = {}
         self.connections = 0
         self._log = log.open("a", encoding="utf-8") if log else None
+        self.logs = log is not None
 
     def planned(self, body: dict[str, Any]) -> Plan:
-        raw: dict[str, Any] = dict(parse_qsl(str(body.get("model", "")).partition("?")[2]))
-        raw |= body.get("fake") or {}
-        known = {f.name for f in fields(Plan)}
-        if set(raw) - known:
-            raise ValueError(f"unknown plan keys {sorted(set(raw) - known)}")
-        for key in ("ttft_ms", "gap_ms"):
-            if key in raw:
-                raw[key] = float(raw[key])
-        if raw.get("tokens") is not None:
-            raw["tokens"] = int(raw["tokens"])
-        plan = Plan(**raw)
+        model = str(body.get("model", ""))
+        plan = Plan.of({**dict(parse_qsl(model.partition("?")[2])), **(body.get("fake") or {})})
         self.requests += 1
+        number = self.asked[(model, plan)] = self.asked.get((model, plan), 0) + 1
+        if plan.freeze_ms and number == plan.freeze_at:
+            time.sleep(plan.freeze_ms / 1000)
         if plan.fault == "never_ending":
             plan = replace(plan, gap_ms=max(plan.gap_ms, 1.0))
-        if plan.fault == "rotate":
-            return replace(plan, fault=FRAMING[self.requests % len(FRAMING)])
-        if plan.fault == "rotate_all":
-            quick = [
-                name
-                for name in BROKEN
-                if not name.startswith(("stall", "never", "huge", "401", "400", "404", "429", "redirect"))
-            ]
-            return replace(plan, fault=quick[self.requests // 2 % len(quick)] if self.requests % 2 else "plain")
-        if plan.fault not in (*FRAMING, *BROKEN, *OTHER):
+        fault = self._turn(plan.fault, number)
+        if fault not in (*FRAMING, *BROKEN, *OTHER):
             raise ValueError(f"unknown fault {plan.fault!r}")
-        return plan
+        return plan if fault == plan.fault else replace(plan, fault=fault)
+
+    def _turn(self, fault: str, number: int) -> str:
+        """The fault whose turn it is: of this server's requests, or of those of one model string for LOADED."""
+        if fault in LOADED:
+            return LOADED[fault][(number - 1) % len(LOADED[fault])]
+        if fault == "rotate":
+            return FRAMING[self.requests % len(FRAMING)]
+        if fault == "rotate_all":
+            slow = ("stall", "never", "huge", "401", "400", "404", "429", "redirect")
+            quick = [name for name in BROKEN if not name.startswith(slow)]
+            return quick[self.requests // 2 % len(quick)] if self.requests % 2 else "plain"
+        return fault
+
+    def frames(self, script: Script, raw: bytes) -> list[Frame]:
+        """What goes onto the wire for a request; kept for the next one that says the same."""
+        fault = script.plan.fault
+        if script.numbered is not None and fault in LEAN and not script.body.keys() & {"echo", "logprobs"}:
+            return lean(script)
+        key = (raw, fault, script.auth)
+        if key in self.written:
+            return self.written[key]
+        frames = written(script)
+        if fault not in (*UNCHUNKED, "bytewise", "split_utf8", "gzip"):
+            frames = [(kind, chunked(each)) for kind, each in frames]
+        if fault not in ("huge", "big_frame"):
+            if len(self.written) > 1000:
+                self.written.clear()
+            self.written[key] = frames
+        return frames
 
     def record(self, truth: Truth) -> None:
         if self._log:
@@ -534,23 +674,29 @@ class Reply:
         )
         self.auth = headers.get("authorization", "none")
         self.raw = raw
-        self.arrived_s = self.truth.arrived_ns / 1e9
         self.frames: list[Frame] = []
-        self.at = self.tokens = 0
+        self.at = 0
+        self.due_ns = self.gap_ns = 0
         self.chunked = True
         self.plan = Plan()
 
     def start(self) -> None:
         if "/models" in self.truth.path:
-            self.simple(200, b'{"object": "list", "data": [{"id": "fake", "object": "model"}]}')
+            self.said({"object": "list", "data": [{"id": "fake", "object": "model", "max_model_len": MAX_MODEL_LEN}]})
             return
         try:
             body = json.loads(self.raw)
+            if self.truth.path.endswith("/tokenize"):
+                tokens = token_ids(body)
+                self.said({"count": len(tokens), "max_model_len": MAX_MODEL_LEN, "tokens": tokens})
+                return
             self.plan = plan = self.server.planned(body)
         except (ValueError, TypeError) as error:
             self.simple(400, json.dumps({"error": {"message": str(error), "type": "invalid_request_error"}}).encode())
             return
         self.truth.fault, self.truth.body = plan.fault, body
+        self.due_ns = self.truth.arrived_ns + round(plan.ttft_ms * 1e6)
+        self.gap_ns = round(plan.gap_ms * 1e6)
         script = Script(plan, body, self.server.answers, self.auth)
         if plan.fault == "stall_headers":
             return
@@ -561,10 +707,13 @@ class Reply:
         elif plan.fault in ("whole", "error_200"):
             error = b'{"error": {"message": "no such thing", "code": 1000}}'
             self.head("application/json")
-            self.frames = [("token", script.whole() if plan.fault == "whole" else error)]
+            self.frames = [("token", chunked(script.whole() if plan.fault == "whole" else error))]
             self.schedule()
         else:
             self.stream(script)
+
+    def said(self, answer: dict[str, Any]) -> None:
+        self.simple(200, json.dumps(answer).encode())
 
     def simple(self, status: int, body: bytes, kind: str = "application/json", **headers: str) -> None:
         more = "".join(f"{k.replace('_', '-')}: {v}\r\n" for k, v in headers.items())
@@ -577,12 +726,7 @@ class Reply:
 
     def stream(self, script: Script) -> None:
         fault = self.plan.fault
-        key = (self.raw, fault, self.auth)
-        if key not in self.server.written:
-            if len(self.server.written) > 1000:
-                self.server.written.clear()
-            self.server.written[key] = written(script)
-        self.frames = self.server.written[key]
+        self.frames = self.server.frames(script, self.raw)
         if fault == "reset_before":
             self.over("reset", close=True, reset=True)
             return
@@ -592,8 +736,8 @@ class Reply:
             import zlib
 
             packer = zlib.compressobj(wbits=31)
-            self.frames = [(k, packer.compress(raw) + packer.flush(zlib.Z_SYNC_FLUSH)) for k, raw in self.frames]
-            self.frames.append(("other", packer.flush()))
+            packed = [(k, packer.compress(raw) + packer.flush(zlib.Z_SYNC_FLUSH)) for k, raw in self.frames]
+            self.frames = [(k, chunked(raw)) for k, raw in [*packed, ("other", packer.flush())]]
         lengths = {"content_length": sum(len(raw) for _, raw in self.frames), "until_close": -1}
         self.head("text/event-stream; charset=utf-8", lengths.get(fault))
         if fault == "cut_before":
@@ -616,41 +760,51 @@ class Reply:
         self.put("head", "\r\n".join(["HTTP/1.1 200 OK", *lines, "", ""]).encode())
 
     def put(self, kind: str, raw: bytes) -> None:
-        self.truth.kinds.append(kind)
-        self.truth.frames_ns.append(time.perf_counter_ns())
+        if self.server.logs:
+            self.truth.kinds.append(kind)
+            self.truth.frames_ns.append(time.perf_counter_ns())
         self.line.write(raw)
 
     def schedule(self) -> None:
-        """Writes all that is due, then sleeps until the next token; what is no token goes with what is before it."""
-        frames, fault = self.frames, self.plan.fault
+        due_ns = self.advance()
+        if due_ns:
+            self.server.alarms.at(due_ns, self)
+
+    def advance(self) -> int:
+        """Writes all that is due; the next token's time [ns], or 0. What is no token goes with what is before it."""
+        frames, line, fault = self.frames, self.line, self.plan.fault
+        stops, late = STOPS.get(fault), self.plan.role == "late"
         while self.at < len(frames):
-            if self.line.reply is not self:
-                return
+            if line.reply is not self:
+                return 0
             kind, raw = frames[self.at]
-            if self.at and fault in STOPS and STOPS[fault](self):
-                return
-            if kind in ("token", "thought"):
-                due_s = self.arrived_s + self.plan.ttft_ms / 1000 + self.tokens * self.plan.gap_ms / 1000
-                if due_s - self.loop.time() > SOON_S:
-                    self.server.alarms.at(due_s, self)
-                    return
-                self.tokens += 1
+            if stops and self.at and stops(self):
+                return 0
+            token = kind in TIMED
+            if token or (late and kind == "role"):
+                if self.due_ns - time.perf_counter_ns() > SOON_NS:
+                    return self.due_ns
+                if token:
+                    self.due_ns += self.gap_ns
             self.emit(kind, raw)
             self.at += 1
             if fault == "never_ending" and self.at == len(frames) - 3:
                 self.at -= 1
-        if fault == "stall_after_finish":
-            return
+        if fault != "stall_after_finish":
+            self.end()
+        return 0
+
+    def end(self) -> None:
         if self.chunked:
             self.line.write(b"0\r\n\r\n")
-        self.over("ended", close=fault in ("close", "until_close", "drop_idle"))
+        self.over("ended", close=self.plan.fault in ("close", "until_close", "drop_idle"))
 
     def emit(self, kind: str, raw: bytes) -> None:
         if self.plan.fault in ("bytewise", "split_utf8"):
             for n in range(len(raw)):
                 self.put(kind if n == len(raw) - 1 else "other", b"1\r\n%c\r\n" % raw[n])
         else:
-            self.put(kind, b"%x\r\n%b\r\n" % (len(raw), raw) if self.chunked else raw)
+            self.put(kind, raw)
 
     def over(self, how: str, *, close: bool = False, reset: bool = False) -> None:
         self.stop(how)
@@ -677,6 +831,7 @@ def _error(message: str, **more: Any) -> bytes:
 
 ERRORS: dict[str, Callable[[Reply], None]] = {
     "429": lambda r: r.simple(429, _error("slow down", type="rate_limit"), Retry_After="7"),
+    "429_soon": lambda r: r.simple(429, _error("slow down", type="rate_limit"), Retry_After="1"),
     "429_date": lambda r: r.simple(
         429, _error("slow down"), Retry_After=format_datetime(datetime.now(UTC) + timedelta(seconds=30), usegmt=True)
     ),
@@ -698,7 +853,7 @@ def _cut(reply: Reply, *, reset: bool = False, half: bool = False) -> bool:
         return False
     if half:
         raw = reply.frames[reply.at][1]
-        reply.put("other", b"%x\r\n%b" % (len(raw), raw[: len(raw) // 2]))
+        reply.put("other", raw[: len(raw) // 2])
     reply.over("cut", close=True, reset=reset)
     return True
 
@@ -764,18 +919,23 @@ class Running:
 
     def log(self) -> list[Truth]:
         """Every request that is over, oldest first."""
-        return [Truth(**json.loads(line)) for line in self.log_path.read_text().splitlines()]
+        with self.log_path.open() as lines:
+            return [Truth(**json.loads(line)) for line in lines if line.endswith("\n")]
 
     def truth(self, request_id: str) -> Truth:
         return next(truth for truth in reversed(self.log()) if truth.request_id == request_id)
 
 
 @contextmanager
-def fake_server(folder: Path, answers: dict[str, str] | None = None, cert: Path | None = None) -> Iterator[Running]:
+def fake_server(
+    folder: Path, answers: dict[str, str] | None = None, cert: Path | None = None, *, logs: bool = True
+) -> Iterator[Running]:
     """Runs one for the length of the block; `folder` keeps its log. It ends with this process, however that ends."""
     log = folder / "fake.jsonl"
-    log.touch()
-    command = [sys.executable, str(Path(__file__).resolve()), "--port", "0", "--log", str(log)]
+    command = [sys.executable, str(Path(__file__).resolve()), "--port", "0"]
+    if logs:
+        log.touch()
+        command += ["--log", str(log)]
     if answers is not None:
         path = folder / "answers.json"
         path.write_text(json.dumps(answers))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 from bench.records import Measurement, Request, Sample, Score
 from bench.runs import Header, create
+from bench.runs.folder import RunStatus
 
 MS = 1_000_000
 TARGET = {
@@ -139,3 +141,57 @@ def counted(samples: Sequence[Sample]) -> list[Score]:
             )
         )
     return found
+
+
+def load_step(step: int = 0, **changes: Any) -> dict[str, Any]:
+    """A valid closed step of eight streams: ten seconds, its window from 2 s to 10 s."""
+    plain: dict[str, Any] = {
+        "step": step, "arrivals": "closed:8", "concurrency": 8, "asked_rps": None, "delivered_rps": 10.0,
+        "shape": "chat", "cache": "cold", "lane": "httpx", "workers": 1, "seed": 7,
+        "fixed_lengths": True, "exact_prompts": True, "duration_s": 10.0,
+        "start_ns": 0, "end_ns": 10_000 * MS, "window_start_ns": 2_000 * MS, "window_end_ns": 10_000 * MS,
+        "valid": True, "reasons": [], "notes": [], "over_saturated": False,
+        "slo": {"ttft_ms": 100}, "n_good": 99, "n_bad": 1, "n_left_out": 0,
+        "slo_attainment": 0.99, "slo_low": 0.946, "slo_high": 0.998, "goodput_rps": 12.375, "search_verdict": None,
+        "system_out_tps": 137.5, "system_in_tps": 250.0, "wasted_tps": 0.0,
+        "inflight_mean": 7.9, "inflight_max": 8, "n_sent": 125, "n_failed": 0,
+        "client_lag_p99_ms": 0.5, "client_busy": 0.3, "read_lag_p99_ms": 0.2, "merged_share": 0.0,
+        "stamp_error_p99_ms": 0.25, "self_ttft_error_p99_ms": 0.5, "self_e2e_error_p99_ms": 0.125,
+        "self_events_per_s": 60_000.0,
+        "energy_j": None, "idle_power_w": None, "j_per_tok_out": None, "energy_note": None,
+    }  # fmt: skip
+    return {**plain, **changes}
+
+
+def load_request(n: int, *, step: int = 0, sent_ms: float = 0.0, ttft_ms: float = 50.0, **changes: Any) -> Measurement:
+    """Due 1 ms before it is sent; 11 tokens in 11 chunks 10 ms apart: TPOT 10, e2e `ttft_ms` + 100."""
+    sent, first = round(sent_ms * MS), round((sent_ms + ttft_ms) * MS)
+    plain: dict[str, Any] = {
+        "request_id": f"load{step}.{n}", "request_key": f"load{step}.{n}", "kind": "load", "task": None, "doc_id": n,
+        "step": step, "lane": "httpx", "worker": 0, "asked_in_tokens": 20, "asked_out_tokens": 11,
+        "prompt_cache": "cold", "status": "truncated", "finish_reason": "length", "prompt": None, "answer": None,
+        "sched_ns": sent - MS, "sent_ns": sent, "headers_ns": first, "first_event_ns": first, "first_token_ns": first,
+        "first_answer_ns": first, "last_token_ns": first + 100 * MS, "end_ns": first + 100 * MS,
+        "chunk_offsets_ns": tuple(first - sent + 10 * MS * k for k in range(11)),
+    }  # fmt: skip
+    return measurement(n, **{**plain, **changes})
+
+
+def load_run(
+    results: Path,
+    run_id: str,
+    steps: Sequence[dict[str, Any]],
+    requests: Sequence[Measurement],
+    *,
+    end: RunStatus = "finished",
+    **changes: Any,
+) -> Path:
+    """A load run as `bench load` leaves it; `requests` of kind warmup may stand among the others."""
+    shape = steps[0]["shape"]
+    head = header(run_id, **{"kind": "load", "suite": f"load-{shape}", "items": "made", **changes})
+    with create(results, head) as run:
+        for m in requests:
+            run.append(replace(m, request_id=f"{run_id}-{m.request_id}"))
+        (run.path / "load_steps.json").write_text(json.dumps(list(steps)))
+        run.finish(end)
+    return run.path

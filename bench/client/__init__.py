@@ -12,8 +12,9 @@ import time
 import zlib
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import httpx
 
@@ -24,19 +25,29 @@ from bench.client.fold import Fold
 from bench.client.keys import Secrets, key_of
 from bench.client.loop import collector, new_event_loop
 from bench.client.stock import opened, stock_transport
-from bench.client.transport import Transport
+from bench.client.transport import Transport, origin_of, serialised
 from bench.errors import Broken, ConfigError, Garbled, RequestError, TimedOut, Unreachable
 from bench.records import Endpoint, Measurement, Request
 from bench.wires import Outgoing, wire
 
-__all__ = ["Client", "key_of", "new_event_loop", "probe"]
+__all__ = ["Client", "Lane", "Prepared", "key_of", "new_event_loop", "probe"]
 
+Lane = Literal["httpx", "raw"]
 MAX_ERROR_BYTES = 64 << 10
 MAX_ANSWER_BYTES = 256 << 20
+_ID_MARK = "the-id-of-this-request"
 _LOOK_S = 1.0
 """How often a stream is looked at while it runs: for its deadlines, and for an end that the server never closes."""
 _SLICE = 32
 """Reads folded before other tasks, and the sockets, get their turn: about 0.2 ms."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A request, and what will go out for it: bytes in the raw lane."""
+
+    request: Request
+    outgoing: httpx.Request | bytes
 
 
 class Client:
@@ -49,8 +60,13 @@ class Client:
         run_id: str | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
         max_connections: int | None = None,
+        lane: Lane = "httpx",
     ) -> None:
-        """Raises `ConfigError` for an unknown wire, a missing key or a base URL that is none."""
+        """Raises `ConfigError` for an unknown wire, a missing key or a base URL that is none.
+
+        Lane `raw` hands bytes to the same sockets without httpx's objects around them: the same stamps and rows, for
+        rates where those objects cost too much. It goes through no proxy and speaks no HTTP/2.
+        """
         self.endpoint = endpoint
         self.run_id = run_id
         self.wire = wire(endpoint.wire)
@@ -58,10 +74,20 @@ class Client:
         self.inflight = 0
         """Requests under way, those waiting for a connection included."""
         self._base = _base_url(endpoint)
+        self._origin = origin_of(self._base)
+        first_s = endpoint.first_token_timeout_s
+        self._timeouts = {"connect": endpoint.connect_timeout_s, "read": first_s, "write": first_s, "pool": None}
         own = transport or stock_transport(endpoint) or Transport(max_connections=max_connections)
         self._http = httpx.AsyncClient(transport=own, trust_env=False)
-        self._stamping = isinstance(own, Transport)
+        self._transport = own if isinstance(own, Transport) else None
+        self._raw = lane == "raw"
+        if self._raw and self._transport is None:
+            raise ConfigError(
+                f"target {endpoint.target_id}: the raw client goes through no proxy and speaks no HTTP/2; "
+                "use --client httpx"
+            )
         self._urls: dict[str, httpx.URL] = {}
+        self._heads: dict[tuple[Any, ...], tuple[bytes, bytes]] = {}
         # Guards the processor, not data: between two reads of the sockets one request is built or one slice of an
         # answer is parsed, however many begin or end together.
         self._turn = asyncio.Lock()
@@ -80,19 +106,31 @@ class Client:
         collector.release()
         await self._http.__aexit__(exc_type, exc_value, traceback)
 
-    async def send(self, request: Request, *, on_cancel: Callable[[Measurement], None] | None = None) -> Measurement:
-        """One attempt at one question; a failure is a row.
+    def prepare(self, request: Request) -> Prepared:
+        """The request as it will go out, built before it is due; ConfigError when this wire cannot carry it."""
+        outgoing = self.wire.encode(self.endpoint, request)
+        content = json.dumps(outgoing.body, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+        if self._raw:
+            return Prepared(request, self._raw_request(outgoing, request.request_id, content))
+        headers = {"x-request-id": request.request_id, **outgoing.headers}
+        return Prepared(request, self._request("POST", outgoing.path, headers, content))
+
+    async def send(
+        self, request: Request | Prepared, *, on_cancel: Callable[[Measurement], None] | None = None
+    ) -> Measurement:
+        """One attempt at one question; a failure is a row. What is prepared goes out at once, else it takes turns.
 
         Raises only `ConfigError` (this wire cannot carry the request) and the caller's own cancellation, which closes
         the connection first and hands the row with status `cancelled` to `on_cancel`.
         """
-        outgoing = self.wire.encode(self.endpoint, request)
-        fold = Fold(self.wire, self.endpoint, request, self.secrets.redact)
-        attempt = Attempt(request, fold, self.run_id, self.endpoint.target_id, self.secrets.redact)
+        asked = request.request if isinstance(request, Prepared) else request
+        fold = Fold(self.wire, self.endpoint, asked, self.secrets.redact)
+        attempt = Attempt(asked, fold, self.run_id, self.endpoint.target_id, self.secrets.redact)
         self.inflight += 1
         try:
             async with asyncio.timeout(self.endpoint.total_timeout_s):
-                await self._converse(attempt, outgoing)
+                prepared = request if isinstance(request, Prepared) else await self._prepared(request)
+                await self._converse(attempt, prepared)
             return attempt.answered()
         except RequestError as error:
             return attempt.failed(error)
@@ -121,44 +159,47 @@ class Client:
         try:
             async with (
                 asyncio.timeout(self.endpoint.first_token_timeout_s),
-                self._open(request) as (response, exchange),
+                self._open(request, lambda _: None) as (status, headers, exchange),
             ):
                 body = await _body(exchange, MAX_ANSWER_BYTES)
         except TimeoutError as error:
             raise TimedOut(f"{path}: no answer within {self.endpoint.first_token_timeout_s:g} s") from error
-        if response.status_code != 200:
-            raise failure_of(response.status_code, response.headers, body, redact=self.secrets.redact)
+        if status != 200:
+            raise failure_of(status, headers, body, redact=self.secrets.redact)
         try:
             return json.loads(body)
         except ValueError as error:
             raise Garbled(f"{path}: the answer is not JSON", http_status=200) from error
 
-    async def _converse(self, attempt: Attempt, outgoing: Outgoing) -> None:
-        """Sends, and folds what comes until it is over or a deadline has passed."""
+    async def _prepared(self, request: Request) -> Prepared:
         async with self._turn:
             # Others' reads come first: a burst of requests is handed out one per round of the loop.
             await asyncio.sleep(0)
-        content = json.dumps(outgoing.body, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
-        headers = {"x-request-id": attempt.request.request_id, **outgoing.headers}
-        request = self._request("POST", outgoing.path, headers, content)
-        request.extensions["begun"] = lambda exchange: attempt.begun(exchange, self.inflight)
-        async with self._open(request) as (response, exchange):
-            attempt.headed(response.status_code, response.headers)
-            if response.status_code != 200:
+        return self.prepare(request)
+
+    async def _converse(self, attempt: Attempt, prepared: Prepared) -> None:
+        """Sends, and folds what comes until it is over or a deadline has passed."""
+
+        def begun(exchange: Exchange) -> None:
+            attempt.begun(exchange, self.inflight)
+
+        async with self._open(prepared.outgoing, begun) as (status, headers, exchange):
+            attempt.headed(status, headers)
+            if status != 200:
                 body = await _body(exchange, MAX_ERROR_BYTES)
-                raise failure_of(response.status_code, response.headers, body, redact=self.secrets.redact)
-            unpack = await self._prepared(attempt.fold, response, exchange)
+                raise failure_of(status, headers, body, redact=self.secrets.redact)
+            unpack = await self._unpacking(attempt.fold, headers, exchange)
             await self._stream(attempt.fold, exchange, unpack)
 
-    async def _prepared(self, fold: Fold, response: httpx.Response, exchange: Exchange) -> Unpack | None:
+    async def _unpacking(self, fold: Fold, headers: Mapping[str, str], exchange: Exchange) -> Unpack | None:
         """Looks at the content's type and coding; raises `Garbled` for a page where a stream should be."""
-        kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
+        kind = headers.get("content-type", "").partition(";")[0].strip().lower()
         if kind == "application/json" or kind.endswith("+json"):
             fold.expect_json()
         elif kind in ("text/html", "application/xhtml+xml"):
             page = self.secrets.redact((await _body(exchange, MAX_ERROR_BYTES)).decode("utf-8", "replace"))
             raise Garbled(f"HTTP 200 with {kind} instead of a stream: {one_line(page)[:80]!r}", http_status=200)
-        coding = response.headers.get("content-encoding", "identity").strip().lower()
+        coding = headers.get("content-encoding", "identity").strip().lower()
         if coding in ("gzip", "deflate"):
             return zlib.decompressobj(47 if coding == "gzip" else 15).decompress
         if coding != "identity":
@@ -204,7 +245,6 @@ class Client:
                 await asyncio.sleep(0)
 
     def _request(self, method: str, path: str, headers: Mapping[str, str], content: bytes) -> httpx.Request:
-        connect_s, first_s = self.endpoint.connect_timeout_s, self.endpoint.first_token_timeout_s
         url = self._urls.get(path)
         if url is None:
             url = self._urls[path] = self._base.copy_with(raw_path=_below(self._base, path))
@@ -220,21 +260,42 @@ class Client:
                 **self.secrets.headers,
             },
             content=content,
-            extensions={"timeout": {"connect": connect_s, "read": first_s, "write": first_s, "pool": None}},
+            extensions={"timeout": self._timeouts},
         )
 
+    def _raw_request(self, outgoing: Outgoing, request_id: str, content: bytes) -> bytes:
+        """What httpx would send, from a head that is built once for each path and set of headers."""
+        kind = (outgoing.path, *outgoing.headers.items())
+        head = self._heads.get(kind)
+        if head is None:
+            headers = {"x-request-id": _ID_MARK, **outgoing.headers}
+            whole = serialised(self._request("POST", outgoing.path, headers, b""), b"")
+            before, _, after = whole.replace(b"Content-Length: 0\r\n", b"").partition(_ID_MARK.encode())
+            head = self._heads[kind] = before, after[:-2]
+        return b"%b%b%bContent-Length: %d\r\n\r\n%b" % (head[0], request_id.encode(), head[1], len(content), content)
+
     @asynccontextmanager
-    async def _open(self, request: httpx.Request) -> AsyncIterator[tuple[httpx.Response, Exchange]]:
+    async def _open(
+        self, outgoing: httpx.Request | bytes, begun: Callable[[Exchange], None]
+    ) -> AsyncIterator[tuple[int, Mapping[str, str], Exchange]]:
         """An answer whose head has come; closed at the end. The one place where httpx's errors become ours."""
-        begun = request.extensions.get("begun", lambda _: None)
         try:
-            if not self._stamping:
-                async with opened(self._http, request, begun) as (response, exchange):
-                    yield response, exchange
+            if isinstance(outgoing, bytes):
+                assert self._transport is not None
+                exchange = await self._transport.exchange(self._origin, outgoing, self._timeouts, begun)
+                try:
+                    yield exchange.status, _plain_headers(exchange), exchange
+                finally:
+                    await exchange.aclose()
                 return
-            response = await self._http.send(request, stream=True)
+            if self._transport is None:
+                async with opened(self._http, outgoing, begun) as (response, exchange):
+                    yield response.status_code, response.headers, exchange
+                return
+            outgoing.extensions["begun"] = begun
+            response = await self._http.send(outgoing, stream=True)
             try:
-                yield response, response.extensions["exchange"]
+                yield response.status_code, response.headers, response.extensions["exchange"]
             finally:
                 await response.aclose()
         except httpx.HTTPError as error:
@@ -284,6 +345,11 @@ async def _body(exchange: Exchange, at_most_bytes: int) -> bytes:
         if ended or len(body) >= at_most_bytes:
             return body[:at_most_bytes]
         await exchange.wait(_LOOK_S)
+
+
+def _plain_headers(exchange: Exchange) -> dict[str, str]:
+    """The answer's headers by lower-case name; of several by one name the last."""
+    return {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in exchange.headers}
 
 
 def _base_url(endpoint: Endpoint) -> httpx.URL:

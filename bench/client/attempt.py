@@ -75,7 +75,7 @@ class Attempt:
             "sent_ns": sent_ns,
             "started_at": self._started_at,
             "inflight": self._inflight,
-            "prompt": prompt_text(request),
+            "prompt": None if request.kind == "load" else prompt_text(request),
             "chunk_offsets_ns": offsets(self.fold.token_ns, sent_ns),
         }
         if exchange is not None:

@@ -12,7 +12,7 @@ import socket
 import ssl
 import sys
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from types import TracebackType
 from typing import Any
@@ -29,6 +29,9 @@ _OTHER_ADDRESS_S = 1.0
 """How long an address may keep us waiting while the host has another one."""
 
 Address = tuple[int, Any]
+Timeouts = Mapping[str, float | None]
+"""Seconds by what is waited for: `connect`, `read`; None = for ever."""
+Begun = Callable[[Exchange], None]
 
 
 class Transport(httpx.AsyncBaseTransport):
@@ -49,21 +52,30 @@ class Transport(httpx.AsyncBaseTransport):
 
         A callable in the request's extension `begun` gets each exchange as its bytes are handed to the socket.
         """
-        raw = _serialised(request, await request.aread())
-        if self._slots is not None:
-            await self._slots.acquire()
-        try:
-            exchange = await self._answered(request, raw)
-        except BaseException:
-            self._free_slot()
-            raise
-        exchange.when_over(self._free_slot)
+        raw = serialised(request, await request.aread())
+        timeouts = request.extensions.get("timeout", {})
+        exchange = await self.exchange(origin_of(request.url), raw, timeouts, request.extensions.get("begun"))
         return httpx.Response(
             exchange.status,
             headers=exchange.headers,
             stream=exchange,
             extensions={"exchange": exchange, "http_version": b"HTTP/1.1"},
         )
+
+    async def exchange(self, origin: Origin, raw: bytes, timeouts: Timeouts, begun: Begun | None = None) -> Exchange:
+        """Sends the bytes of one request; the exchange with its head, which goes on filling.
+
+        `begun` gets each exchange as its bytes are handed to the socket.
+        """
+        if self._slots is not None:
+            await self._slots.acquire()
+        try:
+            exchange = await self._answered(origin, raw, timeouts, begun)
+        except BaseException:
+            self._free_slot()
+            raise
+        exchange.when_over(self._free_slot)
+        return exchange
 
     async def aclose(self) -> None:
         for connection in list(self._all):
@@ -83,33 +95,31 @@ class Transport(httpx.AsyncBaseTransport):
     ) -> None:
         await self.aclose()
 
-    async def _answered(self, request: httpx.Request, raw: bytes) -> Exchange:
+    async def _answered(self, origin: Origin, raw: bytes, timeouts: Timeouts, begun: Begun | None) -> Exchange:
         """The exchange with its head. A kept connection that the server had closed is replaced once: it answered
         nothing at all, so the request was not begun."""
-        timeouts = request.extensions.get("timeout", {})
-        url = request.url
-        origin = (url.scheme, url.raw_host.decode("ascii"), url.port or (443 if url.scheme == "https" else 80))
+        silence_s = timeouts.get("read")
         kept = self._kept(origin)
         if kept is not None:
-            exchange = self._begin(kept, request, raw, reused=True)
+            exchange = self._begin(kept, raw, silence_s, begun, reused=True)
             try:
                 return await self._head(kept, exchange, timeouts)
             except (httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError):
                 if exchange.bytes_in:
                     raise
         fresh = await self._connect(origin, timeouts.get("connect"))
-        return await self._head(fresh, self._begin(fresh, request, raw, reused=False), timeouts)
+        return await self._head(fresh, self._begin(fresh, raw, silence_s, begun, reused=False), timeouts)
 
-    def _begin(self, connection: Connection, request: httpx.Request, raw: bytes, *, reused: bool) -> Exchange:
-        silence_s = request.extensions.get("timeout", {}).get("read")
+    def _begin(
+        self, connection: Connection, raw: bytes, silence_s: float | None, begun: Begun | None, *, reused: bool
+    ) -> Exchange:
         exchange = Exchange(asyncio.get_running_loop(), reused=reused, silence_s=silence_s)
         connection.begin(exchange, raw)
-        begun = request.extensions.get("begun")
         if begun is not None:
             begun(exchange)
         return exchange
 
-    async def _head(self, connection: Connection, exchange: Exchange, timeouts: dict[str, float | None]) -> Exchange:
+    async def _head(self, connection: Connection, exchange: Exchange, timeouts: Timeouts) -> Exchange:
         arrived = False
         try:
             await exchange.head(timeouts.get("read"))
@@ -180,6 +190,11 @@ class Transport(httpx.AsyncBaseTransport):
         return tls
 
 
+def origin_of(url: httpx.URL) -> Origin:
+    """Where a connection for this address goes."""
+    return url.scheme, url.raw_host.decode("ascii"), url.port or (443 if url.scheme == "https" else 80)
+
+
 def make_room_for_files() -> None:
     """Raises the limit on open files as far as the system allows, up to 65,536: each stream needs one.
 
@@ -246,7 +261,8 @@ async def _addresses(host: str, port: int) -> list[Address]:
     return [(family, address) for family, _, _, _, address in found]
 
 
-def _serialised(request: httpx.Request, body: bytes) -> bytes:
+def serialised(request: httpx.Request, body: bytes) -> bytes:
+    """The bytes of a request; raises `LocalProtocolError` for a header that would break its line."""
     lines = [b"%b %b HTTP/1.1\r\n" % (request.method.encode("ascii"), request.url.raw_path)]
     for name, value in request.headers.raw:
         if b"\n" in value or b"\r" in value or b"\0" in value:
