@@ -50,8 +50,8 @@ BROKEN = {
     "done_without_finish": "stream_cut", "reset": "stream_cut", "reset_before": "stream_cut",
     "garbage": "garbled", "not_http": "garbled", "bad_utf8": "garbled", "html_200": "garbled", "huge": "garbled",
     "429": "http_error", "429_soon": "http_error", "429_date": "http_error", "429_money": "http_error",
-    "401": "http_error", "400": "http_error", "404": "http_error", "500_html": "http_error", "503": "http_error", "redirect": "http_error",
-    "error_200": "http_error",
+    "401": "http_error", "400": "http_error", "404": "http_error", "500_html": "http_error", "503": "http_error",
+    "redirect": "http_error", "error_200": "http_error",
     "stall_headers": "timeout", "stall_mid": "timeout", "stall_first": "timeout", "never_ending": "timeout",
     "echo_auth": "http_error", "echo_auth_in_band": "http_error", "echo_auth_garbage": "garbled",
 }  # fmt: skip
@@ -157,6 +157,10 @@ class Script:
         return None if self.plan.tokens is None else min(int(self.plan.tokens), self.cap)
 
     @cached_property
+    def prompt_tokens(self) -> int:
+        return len(token_ids(self.body)) + self.plan.template_tokens
+
+    @cached_property
     def pieces(self) -> list[str]:
         if self.numbered is not None:
             return [f" w{n}" for n in range(self.numbered)]
@@ -182,11 +186,10 @@ class Script:
         return [text[i : i + 4] for i in range(0, len(text), 4)] or [""]
 
     def usage(self, out: int) -> dict[str, Any]:
-        n_in = len(token_ids(self.body)) + self.plan.template_tokens
         return {
-            "prompt_tokens": n_in,
+            "prompt_tokens": self.prompt_tokens,
             "completion_tokens": out,
-            "total_tokens": n_in + out,
+            "total_tokens": self.prompt_tokens + out,
             "prompt_tokens_details": {"cached_tokens": 0},
         }
 
@@ -463,7 +466,7 @@ class Server:
     def __init__(self, log: Path | None, answers: dict[str, str]) -> None:
         self.loop = asyncio.get_running_loop()
         self.alarms = Alarms(self.loop)
-        self.written: dict[tuple[bytes, str, str], list[Frame]] = {}
+        self.written: dict[tuple[object, str, str], list[Frame]] = {}
         self.answers = answers
         self.requests = 0
         self.asked: dict[tuple[str, Plan], int] = {}
@@ -500,16 +503,19 @@ class Server:
     def frames(self, script: Script, raw: bytes) -> list[Frame]:
         """What goes onto the wire for a request; kept for the next one that says the same."""
         fault = script.plan.fault
-        if script.numbered is not None and fault in LEAN and not script.body.keys() & {"echo", "logprobs"}:
-            return lean(script)
-        key = (raw, fault, script.auth)
+        said: object = raw
+        if script.numbered is not None and not script.body.keys() & {"echo", "logprobs"}:
+            if fault in LEAN:
+                return lean(script)
+            said = (script.chat, script.numbered, script.finish, script.prompt_tokens)
+        key = (said, fault, script.auth)
         if key in self.written:
             return self.written[key]
         frames = written(script)
         if fault not in (*UNCHUNKED, "bytewise", "split_utf8", "gzip"):
             frames = [(kind, chunked(each)) for kind, each in frames]
         if fault not in ("huge", "big_frame"):
-            if len(self.written) > 1000:
+            if len(self.written) > 300:
                 self.written.clear()
             self.written[key] = frames
         return frames
