@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -49,7 +49,6 @@ LOAD_COLUMNS = (
     "stamp_error_p99_ms", "self_ttft_error_p99_ms", "self_e2e_error_p99_ms", "self_events_per_s",
     "energy_j", "idle_power_w", "j_per_tok_out", "energy_note",
     *steps.columns(),
-    "chunk_gap_ms_n", "chunk_gap_ms_p50", "chunk_gap_ms_p95", "chunk_gap_ms_p99",
 )  # fmt: skip
 LOAD_REQUEST_COLUMNS = (
     "run_id", "target", "step", "arrivals", "doc_id", "worker", "status", "in_window",
@@ -111,12 +110,8 @@ def load_steps(results: Path, run_ids: Sequence[str] | None = None) -> list[dict
     `bench.steps.figures`, pooled gaps between chunks have none. `compat.*` keys follow: what other tools would print.
     """
     chosen = _chosen(results, run_ids, newest="load_newest_runs")
-    rows = [_parsed(row) for row in _rows(database.columns(results, "load_steps", run_ids=chosen))]
-    return [
-        figures
-        for run_id in dict.fromkeys(row["run_id"] for row in rows)
-        for figures in _of_run(results, run_id, [row for row in rows if row["run_id"] == run_id])
-    ]
+    rows = _rows(database.columns(results, "load_steps", run_ids=chosen))
+    return [steps.figures(_parsed(row), _of_step(results, row)) for row in rows]
 
 
 def load(results: Path, run_ids: Sequence[str] | None = None) -> pandas.DataFrame:
@@ -138,7 +133,7 @@ def load_requests(results: Path, run_ids: Sequence[str] | None = None) -> pandas
 
     chosen = _chosen(results, run_ids, newest="load_newest_runs")
     rows = _rows(database.columns(results, "load_steps", run_ids=chosen))
-    frames = [_frame(row, requests) for row, requests in _with_requests(results, rows)]
+    frames = [_frame(row, _of_step(results, row)) for row in rows]
     empty = pd.DataFrame(columns=list(LOAD_REQUEST_COLUMNS))
     return pd.concat(frames, ignore_index=True)[list(LOAD_REQUEST_COLUMNS)] if frames else empty
 
@@ -153,40 +148,29 @@ def tokens_over_time(results: Path, run_id: str, step: int, bin_ms: float) -> pa
     return database.query(results, "load_tokens", run_id=run_id, step=step, bin_ms=float(bin_ms))
 
 
-def _of_run(results: Path, run_id: str, rows: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
-    gaps = {row.pop("step"): row for row in _rows(database.columns(results, "load_gaps", run_id=run_id))}
-    unknown = {name: None for name in LOAD_COLUMNS if name.startswith("chunk_gap_ms_")}
-    for row, requests in _with_requests(results, rows):
-        yield {**steps.figures(row, requests), **unknown, **gaps.get(row["step"], {})}
-
-
-def _with_requests(
-    results: Path, rows: Sequence[Mapping[str, Any]]
-) -> Iterator[tuple[Mapping[str, Any], dict[str, Any]]]:
-    """Each step with its requests' columns as `bench.steps` takes them; one run's are read at a time."""
+def _of_step(results: Path, row: Mapping[str, Any]) -> dict[str, Any]:
+    """The step's requests as `bench.steps` takes them: numbers as floats, NaN where unknown."""
     import numpy as np
 
-    run_id: str | None = None
-    found: dict[str, Any] = {}
-    for row in rows:
-        if row["run_id"] != run_id:
-            run_id = row["run_id"]
-            found = {
-                name: values.filled(None) if values.dtype == object else np.ma.filled(values.astype(float), np.nan)
-                for name, values in _masked(database.columns(results, "load_requests", run_id=run_id))
-            }
-        first, last = np.searchsorted(found["step"], [row["step"], row["step"] + 1])
-        yield row, {name: values[first:last] for name, values in found.items()}
+    found = database.columns(results, "load_requests", run_id=row["run_id"], step=row["step"])
+    masked = {name: np.ma.asarray(values) for name, values in found.items()}
+    return {
+        name: values.filled(None) if values.dtype == object else np.ma.filled(values.astype(float), np.nan)
+        for name, values in masked.items()
+    }
 
 
 def _frame(step: Mapping[str, Any], requests: Mapping[str, Any]) -> pandas.DataFrame:
     import pandas as pd
 
     stamps = ("sched", "sent", "first_token", "last_token", "end")
+    longest = steps.longest_gaps_ms(requests["chunk_gaps_ms"])
+    requests = {name: values for name, values in requests.items() if name != "chunk_gaps_ms"}
     since = {f"{name}_ms": (requests[f"{name}_ns"] - step["start_ns"]) / 1e6 for name in stamps}
     whose = {name: step[name] for name in ("run_id", "target", "arrivals")}
     window = steps.in_window(step, requests)
-    return pd.DataFrame({**requests, **since, "in_window": window}).assign(**whose, step=int(step["step"]))
+    stalls = {"chunk_gap_max_ms": longest}
+    return pd.DataFrame({**requests, **since, **stalls, "in_window": window}).assign(**whose, step=step["step"])
 
 
 def _rows(columns: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -203,13 +187,6 @@ def _parsed(row: dict[str, Any]) -> dict[str, Any]:
 
 def _plain_number(value: Any) -> Any:
     return None if isinstance(value, float) and math.isnan(value) else value
-
-
-def _masked(columns: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    import numpy as np
-
-    for name, values in columns.items():
-        yield name, np.ma.asarray(values)
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -23,7 +23,7 @@ from bench import database, facts, runs
 from bench.errors import ConfigError, RunError
 from bench.records import Measurement, Sample, Score
 from bench.runs.tables import TEXT_COLUMNS
-from tests.store import MS, TARGET, counted, header, measurement, sample, sealed
+from tests.store import MS, TARGET, counted, header, load_step, measurement, sample, sealed
 
 PRICE = {
     "price_id": "p",
@@ -82,7 +82,21 @@ def test_the_tables_and_views_have_the_promised_columns(tmp_path):
     assert columns["latency"] == wanted.split()
     assert columns["cost"] == ["request_id", "run_id", "target_id", "usd", "price_id"]
     assert columns["answer"] == columns["request"]
+    assert set(columns["load_step"]) == {"run_id", "target_id", *load_step()}
     assert set(facts.TABLES) | set(facts.SHARED) <= set(columns)
+
+
+def test_columns_come_as_numpy_arrays_masked_where_nothing_is_known_and_without_pandas(tmp_path):
+    fill(tmp_path, "20261101T000000000Z-a")
+    database.build(tmp_path)
+    found = database.columns(tmp_path, "runs")
+    assert found["run_id"].tolist() == ["20261101T000000000Z-a"]
+    assert (found["n_questions"].tolist(), found["item_limit"].tolist()) == ([3], [None])
+    code = (
+        f"import sys; from pathlib import Path; from bench import database; "
+        f"database.columns(Path({str(tmp_path)!r}), 'runs'); sys.exit('pandas' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], timeout=60, check=False).returncode == 0
 
 
 def test_an_incremental_build_is_identical_to_one_from_nothing(tmp_path):

@@ -1,0 +1,30 @@
+-- Output tokens of one load step by the time they came: one row per bin, empty ones too; milliseconds, tokens/s.
+-- An answer's chunks carry equal shares of its tokens; where the server gave no count, as many as the step's others do.
+-- Tokens of requests that failed are wasted; those of requests the step's end cut off are not.
+with told as (
+    select
+        request.request_id, sent_ns, status, out_tokens, chunks, chunk_offsets_ns, start_ns,
+        greatest(1, ceil((load_step.end_ns - start_ns) / 1e6 / $bin_ms))::bigint as n_bins
+    from request
+    join load_step using (run_id, step)
+    join request_text using (run_id, request_id)
+    where run_id = $run_id and step = $step and request.kind = 'load' and not replayed
+),
+usual as (select sum(out_tokens) / sum(chunks) as tokens_per_chunk from told where out_tokens is not null and chunks > 0),
+arrived as (
+    select
+        floor((sent_ns + unnest(chunk_offsets_ns) - start_ns) / 1e6 / $bin_ms)::bigint as bin,
+        coalesce(out_tokens / chunks, tokens_per_chunk, 1) as tokens,
+        status not in ('ok', 'refused', 'truncated', 'filtered', 'cancelled') as is_wasted
+    from told, usual
+    where chunks > 0
+)
+select
+    bin * $bin_ms as start_ms,
+    coalesce(sum(tokens), 0) as tokens,
+    coalesce(sum(tokens), 0) * 1000 / $bin_ms as tokens_per_s,
+    coalesce(sum(tokens) filter (is_wasted), 0) * 1000 / $bin_ms as wasted_per_s
+from (select unnest(range((select max(n_bins) from told))) as bin)
+left join arrived using (bin)
+group by bin
+order by bin
