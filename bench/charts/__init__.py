@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from html import escape
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -16,6 +18,9 @@ LAYER_COLOURS = {
     "hosted-closed": "#d55e00",
 }
 """Okabe and Ito's palette (safe for colour-blind readers): open weights in blues and green, closed in vermilion."""
+
+SERIES_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000")
+"""The same palette, for things that stand side by side and are no layers."""
 
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, sans-serif"
 
@@ -53,6 +58,30 @@ def titled(question: str, report: pandas.DataFrame, more: str = "") -> dict[str,
     items = f", n = {' or '.join(map(str, n))} items a target" if n else ""
     caption = f"{report['suite'].iloc[0]}@{report['suite_version'].iloc[0]}{items}, measured here, {when}"
     return {"text": question, "subtitle": {"text": "; ".join(filter(None, (caption, more)))}}
+
+
+def load_titled(question: str, steps: Sequence[Mapping[str, Any]], more: str = "") -> dict[str, Any]:
+    """The title of a chart of load steps: its question, and under it whom, how, n, how exactly and when.
+
+    `steps`: rows of `analysis.load_steps`, those that are shown.
+    """
+    from bench.load_tables import figure
+
+    if not steps:
+        return {"text": question}
+    targets = dict.fromkeys(str(step["target"]) for step in steps)
+    shapes = dict.fromkeys(f"{step['shape']}, {step['cache'] or 'unknown'} cache" for step in steps)
+    ends = dict.fromkeys(f"{n(step['n'] for step in steps):,}" for n in (min, max))
+    errors = [step["stamp_error_p99_ms"] for step in steps if step["stamp_error_p99_ms"] is not None]
+    known = f" ± {figure(max(errors))} ms" if errors else ""
+    days = sorted({str(step["started_at"])[:10] for step in steps if step["started_at"]})
+    when = " to ".join(dict.fromkeys((days[0], days[-1]))) if days else "on an unknown day"
+    caption = (
+        f"{', '.join(targets)}: {', '.join(shapes)}",
+        f"n = {' to '.join(ends)} requests{' a step' if len(steps) > 1 else ''}, measured here{known}, {when}",
+        more,
+    )
+    return {"text": question, "subtitle": {"text": "<br>".join(map(escape, filter(None, caption)))}}
 
 
 def plotly_script() -> str:
