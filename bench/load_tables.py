@@ -182,7 +182,7 @@ def load_notes(run: Sequence[Row]) -> list[str]:
 
 
 def _happened(row: Row) -> Iterator[str]:
-    if row["over_saturated"]:
+    if row["over_saturated"] and not any("saturated" in note for note in row["notes"]):
         yield "over-saturated: it fell ever further behind"
     yield from row["notes"]
     if row["energy_note"]:
@@ -194,11 +194,11 @@ def search_result(run: Sequence[Row]) -> list[str]:
     judged = [row for row in run if row["search_verdict"] is not None]
     if not judged:
         return []
-    passing = [row for row in judged if row["search_verdict"] == "passes" and row["valid"]]
-    failing = [row for row in judged if row["search_verdict"] == "fails" and row["valid"]]
+    passing = [row for row in judged if row["search_verdict"] == "passes"]
+    failing = [row for row in judged if row["search_verdict"] == "fails"]
     best, worst = max(passing, key=load_of, default=None), min(failing, key=load_of, default=None)
-    told = f"holds at {load_name(best)}" if best is not None else "holds at no load that was tried"
-    over = f"fails at {load_name(worst)}" if worst is not None else "no load that was tried is known to fail it"
+    told = f"holds at {marked_load(best)}" if best is not None else "holds at no load that was tried"
+    over = f"fails at {marked_load(worst)}" if worst is not None else "no load that was tried is known to fail it"
     good = f" ({slo_text(run[0]['slo'])})" if run[0]["slo"] else ""
     return [f"the SLO{good} {told}, {over}; {len(judged)} steps"]
 

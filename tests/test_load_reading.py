@@ -109,11 +109,12 @@ def test_requests_stand_relative_to_their_steps_start_without_calibration(result
 def test_tokens_are_credited_when_they_came_and_those_of_failures_are_wasted(results, tmp_path):
     cut = load_request(1, sent_ms=1_000, status="stream_cut", out_tokens=None)
     halved = load_request(2, sent_ms=2_000, out_tokens=22)
-    load_run(tmp_path, CLOSED, [load_step()], [load_request(0), cut, halved])
+    unseen = load_request(3, sent_ms=3_000, out_tokens=99, reasoning_tokens=88)
+    load_run(tmp_path, CLOSED, [load_step()], [load_request(0), cut, halved, unseen])
     database.build(tmp_path)
     frame = analysis.tokens_over_time(tmp_path, CLOSED, 0, 500)
     assert len(frame) == 20
-    assert frame["tokens"].tolist()[:6] == pytest.approx([11, 0, 11 * 1.5, 0, 22, 0])
+    assert frame["tokens"].tolist()[:7] == pytest.approx([11, 0, 16.5, 0, 22, 0, 16.5])
     assert frame["wasted_per_s"].tolist()[:6] == pytest.approx([0, 0, 33, 0, 0, 0])
     assert frame["tokens_per_s"].tolist()[4] == pytest.approx(44)
 
@@ -171,6 +172,10 @@ def test_invalid_steps_and_what_happened_are_told_under_the_table(results):
     assert notes[0] == "✗ closed:16 is invalid: no steady window; client lag"
     assert notes[1] == "closed:8: 1 request answered 429"
     assert notes[2].startswith("closed:16: over-saturated")
+    said = [{**analysis.load_steps(results, [CLOSED])[1], "notes": ["over-saturated: too much"]}]
+    assert [note for note in load_tables.load_notes(said) if "saturated" in note] == [
+        "closed:16: over-saturated: too much"
+    ]
     cut = analysis.load_steps(results, ["20261112T000000000Z-cut"])
     assert "the run was interrupted: steps may be missing" in load_tables.load_notes(cut)
 
