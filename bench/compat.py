@@ -49,9 +49,14 @@ def figures(
     """
     whole_s = None if start_ns is None or end_ns is None or end_ns <= start_ns else (end_ns - start_ns) / 1e9
     found: Figures = {}
-    for tool, of in (("vllm", _vllm), ("guidellm", _guidellm), ("aiperf", _aiperf)):
-        found |= {f"compat.{tool}.{name}": value for name, value in of(requests, whole_s).items()}
-    return found | {f"compat.mlperf.{name}": value for name, value in _mlperf(requests, start_ns).items()}
+    for tool, told in (
+        ("vllm", _vllm(requests, whole_s)),
+        ("guidellm", _guidellm(requests) | _guidellm_rates(requests, end_ns, whole_s)),
+        ("aiperf", _aiperf(requests, whole_s)),
+        ("mlperf", _mlperf(requests, start_ns)),
+    ):
+        found |= {f"compat.{tool}.{name}": value for name, value in told.items()}
+    return found
 
 
 def names() -> tuple[str, ...]:
@@ -105,18 +110,17 @@ def _vllm_itl_ms(ok: Mapping[str, Any]) -> Figures:
     return {"mean": float((end - first_event).sum()) / n_gaps if n_gaps else None, "median": None, "p99": None}
 
 
-def _guidellm(requests: Mapping[str, Array], whole_s: float | None) -> Figures:
+def _guidellm(requests: Mapping[str, Array]) -> Figures:
     """guidellm without warm-up or cool-down: TTFT as ours; its TPOT has the first token in it, its ITL is our TPOT.
 
     TPOT and ITL are weighted by tokens; percentiles are values that occurred (inverse of the distribution, not
-    interpolated). Rates count what failed or was cut off, too: its table is headed "All Requests".
+    interpolated). Without a count by the server it takes chunks for tokens.
     """
     import numpy as np
 
-    ok, every = _answered(requests), requests
-    tokens = np.where(np.isnan(ok["out_tokens"]), ok["chunks"], ok["out_tokens"])
+    ok = _answered(requests)
+    tokens = _tokens_or_chunks(ok)
     last = np.where(np.isnan(ok["last_token_ns"]), ok["end_ns"], ok["last_token_ns"])
-    spent = np.where(np.isnan(every["out_tokens"]), every["chunks"], every["out_tokens"])
     found: Figures = {}
     for name, values, weights in (
         ("ttft_ms", (ok["first_token_ns"] - ok["sent_ns"]) / 1e6, np.ones(len(tokens))),
@@ -125,10 +129,28 @@ def _guidellm(requests: Mapping[str, Array], whole_s: float | None) -> Figures:
         ("request_latency_s", (ok["end_ns"] - ok["sent_ns"]) / 1e9, np.ones(len(tokens))),
     ):
         found |= {f"{key}_{name}": value for key, value in _weighted(values, weights).items()}
-    return found | {
-        "requests_rps": _per(len(spent) or None, whole_s),
-        "output_tps": _per(float(np.nansum(spent)) if len(spent) else None, whole_s),
-        "mean_concurrency": _per(_total((every["end_ns"] - every["sent_ns"]) / 1e9), whole_s),
+    return found
+
+
+def _guidellm_rates(every: Mapping[str, Array], end_ns: float | None, whole_s: float | None) -> Figures:
+    """Its table headed "All Requests": failures count as requests, and the tokens of what was cut off count.
+
+    What ends after the step does not: the request itself, and the tokens that came later, which it lays evenly between
+    the first and the last.
+    """
+    import numpy as np
+
+    end = float("inf") if end_ns is None else end_ns
+    over = (every["end_ns"] <= end) & (every["status"] != "cancelled")
+    tokens = np.nan_to_num(_tokens_or_chunks(every))
+    spread = np.clip(_over(end - every["first_token_ns"], every["last_token_ns"] - every["first_token_ns"]), None, 1)
+    steps = np.maximum(every["chunks"] - 1, 1)
+    came = np.where(spread < 0, 0, 1 + np.floor(np.nan_to_num(spread, nan=1) * steps) * (tokens - 1) / steps)
+    busy_s = (np.minimum(every["end_ns"], end) - every["sent_ns"]) / 1e9
+    return {
+        "requests_rps": _per(float(over.sum()) if len(over) else None, whole_s),
+        "output_tps": _per(float(came[tokens > 0].sum()) if len(over) else None, whole_s),
+        "mean_concurrency": _per(_total(busy_s), whole_s),
     }
 
 
@@ -191,10 +213,14 @@ def _mlperf(requests: Mapping[str, Array], start_ns: float | None) -> Figures:
 
 
 def _answered(requests: Mapping[str, Any]) -> dict[str, Any]:
-    """The requests that a tool would call successful; each column cut to them."""
+    """The requests that a tool would call successful."""
     import numpy as np
 
-    good = np.array([status in ANSWERED for status in requests["status"]], dtype=bool)
+    return _cut(requests, np.array([status in ANSWERED for status in requests["status"]], dtype=bool))
+
+
+def _cut(requests: Mapping[str, Any], good: Any) -> dict[str, Any]:
+    """Each column, cut to the requests that are wanted."""
     cut: dict[str, Any] = {name: requests[name][good] for name in COLUMNS}
     if "chunk_gaps_ms" in requests:
         cut["chunk_gaps_ms"] = _kept(requests["chunk_gaps_ms"], good)
@@ -206,6 +232,13 @@ def _kept(gaps: Any, wanted: Any) -> list[Array]:
     import numpy as np
 
     return [np.asarray(of_one, dtype=float) for of_one, kept in zip(gaps, wanted, strict=True) if kept]
+
+
+def _tokens_or_chunks(requests: Mapping[str, Array]) -> Array:
+    import numpy as np
+
+    tokens: Array = np.where(np.isnan(requests["out_tokens"]), requests["chunks"], requests["out_tokens"])
+    return tokens
 
 
 def _over(above: Array, below: Array) -> Array:

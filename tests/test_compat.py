@@ -100,11 +100,18 @@ def test_guidellm_weights_by_tokens_counts_failures_as_requests_and_puts_the_fir
             "mean_request_latency_s": 0.345,
             "median_request_latency_s": 0.19,
             "p95_request_latency_s": 0.5,
-            "requests_rps": 4 / 2,
+            "requests_rps": 3 / 2,  # the failed one, too; not the one that the end cut off
             "output_tps": (5 + 11 + 0 + 4) / 2,  # of the one cut off: a token per chunk
             "mean_concurrency": (0.19 + 0.5 + 0.01 + 0.5) / 2,
         }
     )
+
+
+def test_guidellm_leaves_out_what_came_after_the_end_and_spreads_tokens_evenly() -> None:
+    found = compat.figures(columns(row(), SECOND), start_ns=0, end_ns=900 * MS)
+    assert found["compat.guidellm.output_tps"] == pytest.approx((5 + 6) / 0.9)  # at 800, 820 … 900 ms
+    assert found["compat.guidellm.requests_rps"] == pytest.approx(1 / 0.9)
+    assert found["compat.guidellm.mean_concurrency"] == pytest.approx((0.19 + 0.4) / 0.9)
 
 
 def test_aiperf_ends_a_request_at_its_last_token_and_averages_rates() -> None:
@@ -166,6 +173,7 @@ def test_in_closed_loop_mlperf_counts_from_the_sending() -> None:
 def test_nothing_answered_is_unknown_and_not_zero() -> None:
     found = figures(FAILED)
     rates = {"compat.guidellm.requests_rps", "compat.guidellm.output_tps", "compat.guidellm.mean_concurrency"}
+    assert found["compat.guidellm.output_tps"] == 0
     assert {name for name, value in found.items() if value is not None} == rates
     assert set(compat.figures(columns(), start_ns=None, end_ns=None).values()) == {None}
 
