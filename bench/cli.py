@@ -88,6 +88,52 @@ def run(
 
 
 @app.command()
+def load(
+    target: Targets = None,
+    arrivals: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="closed:1,8,32 (requests under way), constant:R, poisson:R, gamma:R,CV (requests/s), trace:FILE. "
+            "`closed`, `closed:1..64` and `poisson:2,...` climb by themselves. Repeatable.  [default: closed]"
+        ),
+    ] = None,
+    shape: Annotated[
+        str | None,
+        typer.Option(help="chat, rag, code, long, short, INxOUT tokens like 512x128, or trace:FILE.  [default: chat]"),
+    ] = None,
+    duration: Annotated[float, typer.Option(help="Seconds of each step.")] = 60.0,
+    slo: Annotated[str | None, typer.Option(help="Limits a good request keeps: ttft_ms=500,tpot_ms=50.")] = None,
+    attainment: Annotated[float, typer.Option(help="Share of requests that must keep the SLO.")] = 0.99,
+    search: Annotated[bool, typer.Option("--search", help="Find the highest load that keeps the SLO.")] = False,
+    cache: Annotated[str, typer.Option(help="cold: no prompt begins like another; warm, mixed.")] = "cold",
+    client: Annotated[str, typer.Option(help="httpx, or raw: the same stamps without httpx's objects.")] = "httpx",
+    workers: Annotated[int | None, typer.Option(min=1, max=64, help="Client processes.")] = None,
+    seed: Annotated[int, typer.Option(help="Draws the schedule and the lengths.")] = 0,
+    self_check: Annotated[bool, typer.Option(help="Measure this client against a null server first.")] = True,
+    as_json: Json = False,
+    results: ResultsDir = RESULTS,
+) -> None:
+    """Load a target with declared arrivals, and say how fast it is and how exact that is."""
+    from bench import load as loading
+    from bench import load_progress
+    from bench.load import asked
+
+    plans = asked.plans(
+        target, arrivals=arrivals, shape=shape, duration_s=duration, slo=slo, attainment=attainment, search=search,
+        cache=cache, client=client, workers=workers, seed=seed, self_check=self_check,
+    )  # fmt: skip
+    outcomes = [loading.run(plan, results, load_progress.watcher()) for plan in plans]
+    for outcome in outcomes:
+        if outcome.stop is not None:
+            print(f"{outcome.target_id}: stopped: {outcome.stop}", file=sys.stderr)
+        for found in outcome.searches:
+            print(f"{outcome.target_id}: {found.line(attainment)}", file=sys.stderr)
+    _show_load(results, [o.run_id for o in outcomes if o.run_id is not None and o.steps], as_json=as_json)
+    stopped = next((o.stop.exit_code for o in outcomes if o.stop is not None), 0)
+    raise typer.Exit(stopped or (0 if all(o.any_valid for o in outcomes) else 5))
+
+
+@app.command()
 def plan(
     suite: Annotated[str, typer.Argument()] = "quick",
     target: Targets = None,
@@ -147,7 +193,29 @@ def report(
 
         page.write(results, html, run_id or None)
         print(f"wrote {html}", file=sys.stderr)
-    _show_report(results, run_id or None, as_json=as_json, build=False)
+    if not as_json or not run_id:
+        _show_report(results, run_id or None, as_json=as_json, build=False)
+    if not as_json or run_id:
+        _show_load(results, run_id or None, as_json=as_json, build=False)
+
+
+@app.command("import")
+def import_results(
+    format_: Annotated[str, typer.Argument(metavar="FORMAT", help="guidellm, aiperf or vllm_bench.")],
+    path: Annotated[Path, typer.Argument(help="Its result file.")],
+    as_json: Json = False,
+    results: ResultsDir = RESULTS,
+) -> None:
+    """Take over what another tool has measured, as a run of its own; the same file twice adds nothing."""
+    from bench import imports
+
+    imported = imports.import_file(format_, path, results)
+    if as_json:
+        _print_json(imported.as_dict())
+    else:
+        _print_table(imported.COLUMNS, imported.table())
+        print(imported.line(), file=sys.stderr)
+        _show_load(results, [imported.run_id])
 
 
 @app.command("targets")
@@ -257,6 +325,25 @@ def _show_report(results: Path, run_ids: list[str] | None, *, as_json: bool = Fa
     if found.empty:
         told = f"not judged yet: {', '.join(run_ids)}" if run_ids else f"no finished run in {results}/runs yet"
         print(f"{told}; `bench run` goes on with what was interrupted, or begins", file=sys.stderr)
+
+
+def _show_load(results: Path, run_ids: list[str] | None, *, as_json: bool = False, build: bool = True) -> None:
+    from bench import analysis, database, load_tables, terminal
+
+    if build:
+        _tell_problems(database.build(results).problems)
+    rows = analysis.load_steps(results, run_ids)
+    if as_json:
+        _print_json(rows)
+        return
+    console = terminal.console()
+    for heading, tables, notes in load_tables.load_tables(rows, console.width):
+        console.print(heading, style="bold")
+        for table in tables:
+            console.print(table)
+            console.print()
+        for line in notes:
+            console.print(line)
 
 
 def _rows(rows: list[dict[str, Any]], columns: tuple[str, ...], as_json: bool, note: str = "") -> None:

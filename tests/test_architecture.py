@@ -17,7 +17,7 @@ ONLY_IN = {
     "duckdb": {"database", "scoring.sql"},
     "plotly": {"charts"},
     "streamlit": {"dashboard"},
-    "subprocess": {"engines", "machine", "scoring.code"},
+    "subprocess": {"engines", "load.crew", "machine", "scoring.code"},
     "torch": {"engines.embedded.train"},
 }
 MAKING = {"judge", "quality", "traffic", "client", "engines", "wires", "load", "canary", "machine"}

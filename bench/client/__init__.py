@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import time
 import zlib
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
@@ -116,9 +117,15 @@ class Client:
         return Prepared(request, self._request("POST", outgoing.path, headers, content))
 
     async def send(
-        self, request: Request | Prepared, *, on_cancel: Callable[[Measurement], None] | None = None
+        self,
+        request: Request | Prepared,
+        *,
+        sched_ns: int | None = None,
+        on_cancel: Callable[[Measurement], None] | None = None,
     ) -> Measurement:
         """One attempt at one question; a failure is a row. What is prepared goes out at once, else it takes turns.
+
+        `sched_ns`: when it was due, where the request could not know it.
 
         Raises only `ConfigError` (this wire cannot carry the request) and the caller's own cancellation, which closes
         the connection first and hands the row with status `cancelled` to `on_cancel`.
@@ -126,6 +133,7 @@ class Client:
         asked = request.request if isinstance(request, Prepared) else request
         fold = Fold(self.wire, self.endpoint, asked, self.secrets.redact)
         attempt = Attempt(asked, fold, self.run_id, self.endpoint.target_id, self.secrets.redact)
+        attempt.sched_ns = sched_ns or asked.sched_ns
         self.inflight += 1
         try:
             async with asyncio.timeout(self.endpoint.total_timeout_s):
@@ -155,7 +163,18 @@ class Client:
 
     async def get_json(self, path: str) -> Any:
         """One GET below the base URL; raises `RequestError`."""
-        request = self._request("GET", path, {}, b"")
+        return await self._json(self._request("GET", path, {}, b""), path)
+
+    async def post_json(self, path: str, body: Mapping[str, Any], *, beside: bool = False) -> Any:
+        """One POST of a JSON body below the base URL, or `beside` its version part (`/tokenize`); `RequestError`."""
+        request = self._request("POST", path, {}, json.dumps(body, ensure_ascii=False).encode())
+        if beside:
+            head, mark, query = self._base.raw_path.partition(b"?")
+            root = re.sub(rb"/v\d+/*$", b"", head.rstrip(b"/"))
+            request.url = self._base.copy_with(raw_path=root + path.encode() + mark + query)
+        return await self._json(request, path)
+
+    async def _json(self, request: httpx.Request, path: str) -> Any:
         try:
             async with (
                 asyncio.timeout(self.endpoint.first_token_timeout_s),

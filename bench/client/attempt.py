@@ -32,6 +32,7 @@ class Attempt:
         self._http_status: int | None = None
         self._header_id: str | None = None
         self._started_at = _now()
+        self.sched_ns = request.sched_ns
 
     def begun(self, exchange: Exchange, inflight: int) -> None:
         """Its bytes are being handed to a socket; again, if the first was a kept connection that proved dead."""
@@ -71,7 +72,7 @@ class Attempt:
             "doc_id": request.doc_id,
             "repeat": request.repeat,
             "http_status": self._http_status,
-            "sched_ns": sent_ns if request.sched_ns is None else request.sched_ns,
+            "sched_ns": sent_ns if self.sched_ns is None else self.sched_ns,
             "sent_ns": sent_ns,
             "started_at": self._started_at,
             "inflight": self._inflight,

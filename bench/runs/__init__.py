@@ -11,7 +11,7 @@ from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Protocol
 
 from bench.errors import RunError
 from bench.records import Measurement, Request, Sample, Score
@@ -33,15 +33,18 @@ from bench.runs.folder import (
     read_requests,
     read_sample_rows,
     read_score_rows,
+    request_batches,
 )
 from bench.runs.journal import Journal, writing
 from bench.runs.lock import Lock
+from bench.runs.tables import schema_of
 
 __all__ = [
     "SCHEMA",
     "Folder",
     "Header",
     "Run",
+    "RunStatus",
     "complete",
     "create",
     "folders",
@@ -53,6 +56,7 @@ __all__ = [
     "read_requests",
     "reopen",
     "resumable",
+    "row_of",
 ]
 
 
@@ -145,6 +149,19 @@ def _lock(path: Path) -> Lock:
 # ----------------------------------------------------------------------------------------------------------- writing
 
 
+class PowerReading(Protocol):
+    """One reading of one GPU, as `bench.machine` takes it."""
+
+    @property
+    def at_ns(self) -> int: ...
+    @property
+    def gpu(self) -> int: ...
+    @property
+    def power_w(self) -> float: ...
+    @property
+    def energy_j(self) -> float | None: ...
+
+
 class Run:
     """An open run folder. Leaving its `with` block without `finish` leaves the run interrupted, to be gone on with."""
 
@@ -166,10 +183,14 @@ class Run:
 
     def append(self, m: Measurement) -> None:
         """Journal one attempt: it survives this process once this returns, and a power cut within a second."""
-        row = _row(m)
+        row = row_of(m)
         row.setdefault("run_id", self.header.run_id)
         self._requests.append(row)
         self._under_way.pop(m.request_id, None)
+
+    def append_line(self, line: bytes) -> None:
+        """Journal one attempt that another process of ours has written as a line already."""
+        self._requests.append_line(line)
 
     def answers(self) -> dict[str, Measurement]:
         """What needs no asking again, and the last failure of what does: the attempt that counts, by `request_key`."""
@@ -181,6 +202,30 @@ class Run:
 
     def write_scores(self, scores: Sequence[Score]) -> None:
         self._write_json("scores.json", [asdict(score) for score in scores])
+
+    def write_steps(self, steps: Sequence[Mapping[str, Any]]) -> None:
+        """The steps of a load run so far; their keys are the columns of the table `load_step`."""
+        self._write_json("load_steps.json", steps)
+
+    def write_search(self, searches: Sequence[Mapping[str, Any]]) -> None:
+        """What searches for an SLO's highest load have found: level, interval, number of steps."""
+        self._write_json("load_search.json", searches)
+
+    def write_telemetry(self, readings: Sequence[PowerReading]) -> None:
+        """Power and energy of each GPU over the run; no file without a GPU."""
+        if not readings:
+            return
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        columns = {
+            "read_ns": [reading.at_ns for reading in readings],
+            "gpu_index": [reading.gpu for reading in readings],
+            "power_w": [reading.power_w for reading in readings],
+            "energy_j": [reading.energy_j for reading in readings],
+        }
+        with writing(self.path / "telemetry.parquet"):
+            pq.write_table(pa.table(columns), self.path / "telemetry.parquet")
 
     def write_prices(self, prices: Mapping[str, Any]) -> None:
         """`{"prices": [row, …]}`, or a single row; its keys are the columns of the table `price`, money as strings."""
@@ -238,8 +283,8 @@ class Run:
                 raise
 
 
-def _row(m: Measurement) -> dict[str, Any]:
-    """Without what is unknown: reading a line fills that in again."""
+def row_of(m: Measurement) -> dict[str, Any]:
+    """A line of the journal: without what is unknown, which reading fills in again."""
     row = {name: value for name in MEASUREMENT_FIELDS if (value := getattr(m, name)) is not None}
     if m.logprobs is not None:
         row["logprobs"] = [{"token": t.token, "logprob": t.logprob} for t in m.logprobs]
@@ -255,15 +300,18 @@ def _seal(path: Path) -> None:
     """requests.jsonl (and what an earlier sealing made) -> requests.parquet; the journal goes once rows are counted."""
     import pyarrow.parquet as pq
 
-    table, _ = read_requests(path)
     sealed, draft = path / "requests.parquet", path / "requests.parquet.tmp"
     with writing(sealed):
         try:
-            pq.write_table(table, draft, compression="zstd", write_page_checksum=True)
+            n_given = 0
+            with pq.ParquetWriter(draft, schema_of(Measurement), compression="zstd", write_page_checksum=True) as file:
+                for table in request_batches(path):
+                    file.write_table(table)
+                    n_given += table.num_rows
             journal.sync_file(draft)
             n_rows = pq.read_metadata(draft).num_rows
-            if n_rows != table.num_rows:
-                raise RunError(f"{draft} holds {n_rows} rows of {table.num_rows}; the journal beside it is kept")
+            if n_rows != n_given:
+                raise RunError(f"{draft} holds {n_rows} rows of {n_given}; the journal beside it is kept")
             draft.replace(sealed)
             journal.sync_folder(path)
         finally:

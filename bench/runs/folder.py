@@ -27,7 +27,8 @@ N = TypeVar("N")
 
 SCHEMA = 1
 RunStatus = Literal["running", "finished", "interrupted", "failed"]
-ROWS_PER_BATCH = 50_000
+VALUES_PER_BATCH = 500_000
+"""Of rows as Python objects, held at once: some 30 MB."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -165,24 +166,40 @@ def shown(value: Any) -> str:
 
 
 def read_requests(path: Path) -> tuple[Any, int]:
-    """All attempts as a pyarrow Table, in the order they ended, and how many torn lines were left out.
+    """All attempts as a pyarrow Table, in the order they ended, and how many torn lines were left out."""
+    import pyarrow as pa
+
+    torn: list[Path] = []
+    parts = list(request_batches(path, torn)) or [table_of([], Measurement, source=str(path / "requests.jsonl"))]
+    return pa.concat_tables(parts, promote_options="default"), len(torn)
+
+
+def request_batches(path: Path, torn: list[Path] | None = None) -> Iterator[Any]:
+    """All attempts as pyarrow Tables of some thousand rows, in the order they ended; a file with a torn end goes to
+    `torn`.
 
     Between sealing and removing the journal both files hold the same rows: each counts once.
     """
-    import pyarrow as pa
-
     sealed, open_ = path / "requests.parquet", path / "requests.jsonl"
-    parts: list[Any] = []
     known: frozenset[str] = frozenset()
     if sealed.exists():
-        parts.append(conformed(read_parquet(sealed), Measurement, source=str(sealed)))
-        known = frozenset(parts[0]["request_id"].to_pylist()) if open_.exists() else known
-    rows, torn = journal.read(open_)
-    rows = [row for row in rows if str(row.get("request_id")) not in known]
-    batches = (rows[start : start + ROWS_PER_BATCH] for start in range(0, len(rows), ROWS_PER_BATCH))
-    parts += [table_of(batch, Measurement, source=str(open_)) for batch in batches]
-    parts = parts or [table_of([], Measurement, source=str(open_))]
-    return pa.concat_tables(parts, promote_options="default"), torn
+        table = conformed(read_parquet(sealed), Measurement, source=str(sealed))
+        known = frozenset(table["request_id"].to_pylist()) if open_.exists() else known
+        yield table
+    batch: list[dict[str, Any]] = []
+    n_values = 0
+    for row in journal.scan(open_):
+        if row is None:
+            if torn is not None:
+                torn.append(open_)
+        elif str(row.get("request_id")) not in known:
+            batch.append(row)
+            n_values += len(row.get("chunk_offsets_ns") or ()) + 40
+        if n_values > VALUES_PER_BATCH:
+            yield table_of(batch, Measurement, source=str(open_))
+            batch, n_values = [], 0
+    if batch:
+        yield table_of(batch, Measurement, source=str(open_))
 
 
 def read_parquet(file: Path) -> Any:

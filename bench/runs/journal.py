@@ -38,7 +38,10 @@ class Journal:
 
     def append(self, row: dict[str, Any]) -> None:
         """One line, in the kernel's hands when this returns; RunError when it can't be, with all before it intact."""
-        line = encode(row)
+        self.append_line(encode(row))
+
+    def append_line(self, line: bytes) -> None:
+        """The same for a line that `encode` made."""
         with self._write_lock, writing(self.path):
             if self._fd < 0:
                 raise RunError(f"{self.path} is closed: the run has ended")
@@ -115,23 +118,40 @@ def read(path: Path) -> tuple[list[dict[str, Any]], int]:
 
     A line that can't be read and is not the last is damage, not a cut: RunError with its number.
     """
-    content = read_bytes(path)
-    lines = content.split(b"\n")
-    torn = int(lines.pop() != b"")
-    rows: list[dict[str, Any]] = []
-    for number, line in enumerate(lines, 1):
-        try:
-            row = json.loads(line)
-            if not isinstance(row, dict):
-                raise ValueError("not an object")  # noqa: TRY004 - handled with what json.loads raises
-        except (ValueError, RecursionError) as error:
-            if number == len(lines) and not torn:
-                return rows, 1  # power went while it was written: its end reached the disk before its middle
-            raise RunError(
-                f"{path}, line {number}: damaged ({_first_line(error)}); restore the file from a copy"
-            ) from error
-        rows.append(row)
-    return rows, torn
+    rows = list(scan(path))
+    torn = int(bool(rows) and rows[-1] is None)
+    return [row for row in rows if row is not None], torn
+
+
+def scan(path: Path) -> Iterator[dict[str, Any] | None]:
+    """The lines of a journal one by one, however long it is; at the end None where the last line is torn."""
+    try:
+        with path.open("rb") as file:
+            line, number = file.readline(), 1
+            while line:
+                following = file.readline()
+                yield _row(path, number, line, last=not following)
+                line, number = following, number + 1
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise RunError(f"cannot read {path}: {error.strerror}") from error
+
+
+def _row(path: Path, number: int, line: bytes, *, last: bool) -> dict[str, Any] | None:
+    if not line.endswith(b"\n"):
+        return None
+    try:
+        row = json.loads(line)
+        if not isinstance(row, dict):
+            raise ValueError("not an object")  # noqa: TRY004 - handled with what json.loads raises
+    except (ValueError, RecursionError) as error:
+        if last:
+            return None  # power went while it was written: its end reached the disk before its middle
+        raise RunError(
+            f"{path}, line {number}: damaged ({_first_line(error)}); restore the file from a copy"
+        ) from error
+    return row
 
 
 def mend(path: Path) -> int:

@@ -1,0 +1,193 @@
+"""The client processes of a load, seen from the one that keeps the rows: started, told their steps, listened to.
+
+Each has its own process group, so that Ctrl-C reaches only us, and ends when its standard input closes, however we end.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import selectors
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import asdict
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any
+
+from bench.client import Lane
+from bench.errors import EngineError
+from bench.load.prompts import Recipe
+from bench.records import Endpoint
+
+Json = dict[str, Any]
+READY_S = 60.0
+STOP_S = 30.0
+"""How long a process may take to end what is under way."""
+_READ_BYTES = 1 << 20
+_TICK_S = 0.1
+_ROW = b'{"request_id"'
+
+
+class Crew:
+    """Client processes of one run; a context manager."""
+
+    def __init__(
+        self, endpoint: Endpoint, recipe: Recipe, *, lane: Lane, workers: int, run_id: str | None, log: Path
+    ) -> None:
+        self.n = workers
+        self._hello = {"endpoint": asdict(endpoint), "recipe": recipe.as_dict(), "lane": lane, "run_id": run_id}
+        self._log_path = log
+        self._stack = ExitStack()
+        self._processes: list[subprocess.Popen[bytes]] = []
+        self._selector = selectors.DefaultSelector()
+        self._rest: list[bytes] = []
+
+    def __enter__(self) -> Crew:
+        with ExitStack() as stack:
+            log = stack.enter_context(self._log_path.open("ab"))
+            stack.callback(self._selector.close)
+            for worker in range(self.n):
+                self._start(worker, stack.enter_context(own_module("bench.load.worker", log)))
+            self._await_ready()
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.close()
+
+    def _start(self, worker: int, process: subprocess.Popen[bytes]) -> None:
+        assert process.stdout is not None
+        self._processes.append(process)
+        self._rest.append(b"")
+        _widen(process.stdout.fileno())
+        self._selector.register(process.stdout, selectors.EVENT_READ, worker)
+        self._tell(worker, {**self._hello, "worker": worker})
+
+    def _await_ready(self) -> None:
+        waiting = set(range(self.n))
+        give_up_s = time.monotonic() + READY_S
+        while waiting:
+            for worker, line in self._lines(_TICK_S):
+                if json.loads(line).get("said") == "ready":
+                    waiting.discard(worker)
+            if time.monotonic() > give_up_s:
+                raise EngineError(f"a client process was not ready within {READY_S:g} s; {self._last_words()}")
+
+    def step(
+        self,
+        commands: Sequence[Json],
+        row: Callable[[bytes, Json], None],
+        enough: Callable[[], bool],
+    ) -> list[Json]:
+        """Runs one step, a command for each process; what each said of it at the end.
+
+        `row` gets each row as its line and as an object, `enough` is asked all the time and ends the step early. The
+        step also ends when every request that counts is over. KeyboardInterrupt is raised once all is stopped and
+        every row is in.
+        """
+        for worker, command in enumerate(commands):
+            self._tell(worker, {"do": "step", **command})
+        done: dict[int, Json] = {}
+        settled: set[int] = set()
+        interrupted: KeyboardInterrupt | None = None
+        stop_by_s = max(command["until_ns"] for command in commands) / 1e9 + STOP_S
+        stopped = False
+        while len(done) < self.n:
+            try:
+                self._take(row, settled, done)
+                if not stopped and (len(settled) == self.n or enough()):
+                    stopped = True
+                    self.stop()
+            except KeyboardInterrupt as pressed:
+                interrupted, stopped = pressed, True
+                stop_by_s = min(stop_by_s, time.perf_counter() + STOP_S)
+                self.stop()
+            if time.perf_counter() > stop_by_s:
+                raise EngineError(f"a client process did not end its step in time; {self._last_words()}")
+        if interrupted is not None:
+            raise interrupted
+        return [done[worker] for worker in range(self.n)]
+
+    def _take(self, row: Callable[[bytes, Json], None], settled: set[int], done: dict[int, Json]) -> None:
+        for worker, line in self._lines(_TICK_S):
+            told = json.loads(line)
+            if line.startswith(_ROW):
+                row(line, told)
+            elif told.get("said") == "settled":
+                settled.add(worker)
+            elif told.get("said") == "done":
+                settled.add(worker)
+                done[worker] = told
+
+    def stop(self) -> None:
+        """End the step under way now: what has no answer yet becomes a row `cancelled`."""
+        for worker in range(self.n):
+            self._tell(worker, {"do": "stop"})
+
+    def _tell(self, worker: int, what: Json) -> None:
+        stdin = self._processes[worker].stdin
+        assert stdin is not None
+        try:
+            stdin.write(json.dumps(what).encode() + b"\n")
+            stdin.flush()
+        except BrokenPipeError as error:
+            raise EngineError(f"a client process has died; {self._last_words()}") from error
+
+    def _lines(self, at_most_s: float) -> list[tuple[int, bytes]]:
+        """Whole lines that have come, by process."""
+        found: list[tuple[int, bytes]] = []
+        for key, _ in self._selector.select(at_most_s):
+            worker = key.data
+            piece = os.read(key.fd, _READ_BYTES)
+            if not piece:
+                raise EngineError(f"a client process has died; {self._last_words()}")
+            *lines, self._rest[worker] = (self._rest[worker] + piece).split(b"\n")
+            found += [(worker, line + b"\n") for line in lines]
+        return found
+
+    def _last_words(self) -> str:
+        lines = self._log_path.read_text(errors="replace").strip().splitlines()[-8:]
+        return "its log ends:\n" + "\n".join(f"  {line}" for line in lines) if lines else "its log is empty"
+
+
+@contextmanager
+def own_module(name: str, log: IO[bytes]) -> Iterator[subprocess.Popen[bytes]]:
+    """A module of ours as a process with pipes. It ends when its standard input closes, or is killed in the end."""
+    ours = str(Path(__file__).parents[2])
+    path = os.pathsep.join(filter(None, (ours, os.environ.get("PYTHONPATH"))))
+    process = subprocess.Popen(
+        [sys.executable, "-m", name],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=log,
+        env={**os.environ, "PYTHONPATH": path},
+        start_new_session=True,
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    try:
+        yield process
+    finally:
+        with suppress(OSError):
+            process.stdin.close()
+        process.stdout.close()
+        try:
+            process.wait(STOP_S / 3)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _widen(fd: int) -> None:
+    """A larger pipe, where the system has one to give: a reader that is busy for a moment then delays nobody."""
+    if sys.platform == "linux":
+        import fcntl
+
+        with suppress(OSError):
+            fcntl.fcntl(fd, fcntl.F_SETPIPE_SZ, 1 << 20)

@@ -1,0 +1,162 @@
+"""Which steps a load takes: the ones asked for, a climb that finds the knee, or the search for what an SLO allows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from itertools import pairwise
+from math import inf, sqrt
+
+from bench.load.arrivals import Arrivals, Ladder
+from bench.load.step import StepResult
+
+RunStep = Callable[[Arrivals], StepResult]
+GAIN = 1.05
+"""Doubling the requests under way for less throughput than this is past the knee."""
+REFINEMENTS = 2
+MOST_STEPS = 24
+CLOSE = 1.05
+"""A search in open loop ends when what passes and what does not are this near."""
+
+
+@dataclass(kw_only=True)
+class SearchResult:
+    """The highest level whose attainment clears the target, as an interval, and how it was found."""
+
+    kind: str
+    low: float | None = None
+    """The highest level that passed; None when none did."""
+    high: float | None = None
+    """The lowest that did not; None when none was found."""
+    failed: float | None = None
+    """The lowest that surely fails; between `high` and here nothing can be said."""
+    n_steps: int = 0
+    reason: str | None = None
+    """Why it ended before the ends met."""
+    levels: list[tuple[float, str]] = field(default_factory=list)
+
+    def line(self, target: float) -> str:
+        """One sentence for a person."""
+        unit = "requests under way" if self.kind == "closed" else "requests/s"
+        steps = f"{self.n_steps} steps"
+        why = f" ({self.reason})" if self.reason else ""
+        if self.low is None:
+            return f"no load kept {target:.0%} within the SLO, not even {self.high:g} {unit}; {steps}{why}"
+        if self.high is None:
+            return f"at least {self.low:g} {unit} keep {target:.0%} within the SLO; {steps}{why}"
+        beyond = f", {self.failed:g} fails" if self.failed is not None and self.failed > self.high else ""
+        what = "fails" if self.failed == self.high else "is not sure"
+        return f"{self.low:g} {unit} keep {target:.0%} within the SLO, {self.high:g} {what}{beyond}; {steps}{why}"
+
+
+def climb(ladder: Ladder, run: RunStep, tell: Callable[[str], None]) -> None:
+    """Runs the steps of a ladder. Over-saturation ends it: what comes after can only be worse."""
+    done: list[tuple[Arrivals, StepResult]] = []
+    for arrivals in ladder.steps:
+        if not _go_on(done, arrivals, tell):
+            return
+        done.append((arrivals, run(arrivals)))
+    if not ladder.climbs:
+        return
+    while len(done) < MOST_STEPS:
+        level = done[-1][0].level * 2
+        if level >= ladder.last:
+            if done[-1][0].level < ladder.last and _go_on(done, done[-1][0], tell):
+                done.append((done[-1][0].at(ladder.last), run(done[-1][0].at(ladder.last))))
+            break
+        following = done[-1][0].at(level)
+        if not _go_on(done, following, tell) or _past_knee(done):
+            break
+        done.append((following, run(following)))
+    for _ in range(REFINEMENTS):
+        between = _around_knee(done)
+        if between is None:
+            break
+        done.append((between, run(between)))
+
+
+def _go_on(done: list[tuple[Arrivals, StepResult]], following: Arrivals, tell: Callable[[str], None]) -> bool:
+    if not done:
+        return True
+    last, result = done[-1]
+    why = None
+    if result.over_saturated:
+        why = "the target is over-saturated"
+    elif result.client_bound:
+        why = "this client is at its limit, and more would measure the client"
+    elif not result.row.get("n_good") and not result.out_tps:
+        why = "no request was answered in it"
+    if why:
+        tell(f"{last}: {why}; {following} and beyond are left out")
+    return why is None
+
+
+def _past_knee(done: list[tuple[Arrivals, StepResult]]) -> bool:
+    if len(done) < 2 or done[-1][0].is_open:
+        return False
+    before, after = done[-2][1].out_tps, done[-1][1].out_tps
+    return before is not None and after is not None and after < GAIN * before
+
+
+def _around_knee(done: list[tuple[Arrivals, StepResult]]) -> Arrivals | None:
+    """A level between the two of all seen where the knee must lie: the last that gained, and the one after it."""
+    ordered = sorted(done, key=lambda each: each[0].level)
+    for (low, before), (high, after) in pairwise(ordered):
+        knee = after.over_saturated or after.client_bound or _past_knee([(low, before), (high, after)])
+        if knee:
+            middle = low.at(sqrt(low.level * high.level))
+            return middle if low.level * 1.1 < middle.level < high.level / 1.1 else None
+    return None
+
+
+def search(ladder: Ladder, run: RunStep, tell: Callable[[str], None]) -> SearchResult:
+    """The highest level that keeps the SLO: doubling (or halving) until passing and failing meet, then bisection.
+
+    Each step ends as soon as a sequential test has its verdict; each verdict is wrong with a probability of at most 5%.
+    A step without a verdict by its end doesn't clear the target.
+    """
+    first = ladder.steps[0]
+    found = SearchResult(kind=first.kind)
+    level = first.level
+    low, high, failed = 0.0, inf, inf
+    while found.n_steps < MOST_STEPS:
+        arrivals = first.at(level)
+        result = run(arrivals)
+        verdict = "fails" if result.over_saturated and result.verdict != "passes" else result.verdict
+        found.n_steps += 1
+        found.levels.append((arrivals.level, verdict))
+        tell(f"{arrivals}: {verdict}")
+        if verdict == "passes":
+            low = max(low, arrivals.level)
+        else:
+            high = min(high, arrivals.level)
+            failed = min(failed, arrivals.level) if verdict == "fails" else failed
+        if result.client_bound and verdict != "fails":
+            found.reason = "this client is at its limit"
+            break
+        if verdict == "passes" and low >= ladder.last:
+            found.reason = "the ladder's end"
+            break
+        following = _next(first, low, high, ladder.last)
+        if following is None:
+            break
+        level = following
+    else:
+        found.reason = f"at most {MOST_STEPS} steps"
+    found.low = low or None
+    found.high = None if high == inf else high
+    found.failed = None if failed == inf else failed
+    return found
+
+
+def _next(first: Arrivals, low: float, high: float, last: float) -> float | None:
+    """The level to try after these bounds; None when they have met."""
+    if high == inf:
+        return min(low * 2, last)
+    if first.kind == "closed":
+        if high - low <= 1 or high <= 1:
+            return None
+        return float(max(1, int(high // 2))) if not low else float((int(low) + int(high)) // 2)
+    if not low:
+        return high / 2 if high > first.level / 1024 else None
+    return sqrt(low * high) if high / low > CLOSE else None

@@ -1,0 +1,109 @@
+"""What this client can do on this machine now: its own error against a null server, before it judges anybody else."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bench.client import Lane
+from bench.errors import EngineError
+from bench.load.crew import Crew, own_module
+from bench.load.prompts import WORDS, Recipe
+from bench.load.rows import StepRows
+from bench.load.shapes import parse as parse_shape
+from bench.records import Endpoint
+
+if TYPE_CHECKING:
+    import numpy as np
+
+STREAMS = 64
+TOKENS = 40
+GAP_MS = 20.0
+SECONDS = 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class SelfCheck:
+    """Errors against the null server, 99th percentile over answers, and how many events a process takes."""
+
+    ttft_error_p99_ms: float
+    e2e_error_p99_ms: float
+    events_per_s: float
+    """Of one client process with a core to itself: events over CPU seconds, one event per read."""
+    n: int
+
+    @property
+    def error_p99_ms(self) -> float:
+        return max(self.ttft_error_p99_ms, self.e2e_error_p99_ms)
+
+
+def check(*, lane: Lane, workers: int, log: Path) -> SelfCheck:
+    """Runs the client processes of a load against a null server for a good second."""
+    recipe = Recipe(words=tuple(f" {word}" for word in WORDS), cost=1, filler=None, overhead=0, exact=False)
+    truths: list[tuple[int, int]] = []
+    with _null_server(log) as url:
+        endpoint = Endpoint(
+            target_id="null", base_url=url, wire="openai_chat", model=f"null?tokens={TOKENS}&gap_ms={GAP_MS}"
+        )
+        with Crew(endpoint, recipe, lane=lane, workers=workers, run_id=None, log=log) as crew:
+            start_ns = time.perf_counter_ns() + 50_000_000
+            rows = StepRows(start_ns)
+            shares = [STREAMS // workers + (worker < STREAMS % workers) for worker in range(workers)]
+            end_ns = start_ns + round(SECONDS * 1e9)
+            common = {
+                "step": 0,
+                "start_ns": start_ns,
+                "end_ns": end_ns,
+                "until_ns": end_ns + 2_000_000_000,
+                "workers": workers,
+                "due_ns": [],
+                "numbers": [],
+                "shape": parse_shape("16x8").as_dict(),
+                "seed": [0],
+                "nonce": "null",
+                "cache": "cold",
+                "lane": lane,
+                "ignore_eos": False,
+                "options": {},
+            }
+
+            def row(_: bytes, told: dict[str, object]) -> None:
+                if told["status"] == "ok":
+                    rows.add(told)
+                    first, _comma, finish = str(told["system_fingerprint"]).partition(",")
+                    truths.append((int(first), int(finish)))
+
+            done = crew.step([{**common, "slots": share} for share in shares], row, lambda: False)
+    if not truths:
+        raise EngineError("the self-check got no answer from its own null server; its log is client.log")
+    return _compared(rows.columns(), truths, max(told["cpu_s"] for told in done) * workers)
+
+
+def _compared(columns: dict[str, np.ndarray], truths: list[tuple[int, int]], cpu_s: float) -> SelfCheck:
+    import numpy as np
+
+    wrote = np.array(truths, dtype=np.float64)
+    errors_ms = [
+        float(np.quantile(np.abs(columns[stamp] - wrote[:, i]), 0.99)) / 1e6
+        for i, stamp in enumerate(("first_token_ns", "end_ns"))
+    ]
+    return SelfCheck(
+        ttft_error_p99_ms=errors_ms[0],
+        e2e_error_p99_ms=errors_ms[1],
+        events_per_s=float(columns["chunks"].sum()) / cpu_s,
+        n=len(truths),
+    )
+
+
+@contextmanager
+def _null_server(log: Path) -> Iterator[str]:
+    with log.open("ab") as errors, own_module("bench.load.null_server", errors) as process:
+        assert process.stdout is not None
+        url = process.stdout.readline().decode().strip()
+        if not url:
+            raise EngineError("the null server of the self-check did not start; its log is client.log")
+        yield url

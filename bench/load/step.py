@@ -1,0 +1,338 @@
+"""One step of a load: the same traffic to every client process, its rows kept, and what they say summed up."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from bench.load import window as steady
+from bench.load.arrivals import Arrivals, schedule_ns
+from bench.load.rows import ANSWERED, BIN_NS, StepRows
+from bench.load.slo import Slo, Verdict, judged, sequential
+from bench.load.traces import Trace
+from bench.stats import wilson
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from bench.load.crew import Crew
+    from bench.load.selfcheck import SelfCheck
+    from bench.load.shapes import Shape
+    from bench.machine import Sampler
+
+LAG_SHARE = 0.05
+"""METRICS section 2: a step whose client lag p99 is over this share of its TTFT p50 is invalid."""
+MOST_BUSY = 0.8
+FULL_RATE = 0.99
+"""A step that sent fewer of its due requests than this is invalid."""
+LEAD_NS = 150_000_000
+"""From telling the processes of a step to its start."""
+SEARCH_WARM_S = 2.0
+"""What a sequential verdict leaves out at the beginning, or a tenth of the step if that is more."""
+_LOOK_EVERY = 10
+
+
+@dataclass(frozen=True, kw_only=True)
+class Traffic:
+    """What is the same in every step of a run."""
+
+    run_id: str
+    shape: Shape
+    cache: str
+    lane: str
+    seed: int
+    duration_s: float
+    grace_s: float
+    """How long past its end a step goes on, so that its last requests end under the same load."""
+    slo: Slo | None
+    fixed_lengths: bool
+    exact_prompts: bool
+    options: Mapping[str, Any]
+    """Fields of each Request: temperature, seed, extra."""
+    trace: Trace | None = None
+    self_check: SelfCheck | None = None
+
+
+@dataclass(kw_only=True)
+class StepResult:
+    """A step as a row of `load_step`, and what a ladder wants to know of it."""
+
+    row: dict[str, Any]
+    verdict: Verdict = "undecided"
+    over_saturated: bool = False
+    out_tps: float | None = None
+    valid: bool = True
+    client_bound: bool = False
+    """It is this client that could not do more."""
+    columns: dict[str, np.ndarray] = field(default_factory=dict)
+
+
+class StepRun:
+    """One step under way: its commands, its rows, and whether it has seen enough."""
+
+    def __init__(self, traffic: Traffic, number: int, arrivals: Arrivals, *, search: bool) -> None:
+        self.traffic, self.number, self.arrivals, self.search = traffic, number, arrivals, search
+        self.start_ns = time.perf_counter_ns() + LEAD_NS
+        self.end_ns = self.start_ns + round(traffic.duration_s * 1e9) // BIN_NS * BIN_NS
+        self.until_ns = self.end_ns + round(traffic.grace_s * 1e9)
+        self.due_ns: list[int] = []
+        if arrivals.is_open:
+            seconds = traffic.duration_s + traffic.grace_s
+            self.due_ns = schedule_ns(arrivals, seconds, (traffic.seed, number), traffic.trace)
+            self.start_ns += len(self.due_ns) * 500  # a long schedule takes time to be told
+            self.end_ns += len(self.due_ns) * 500
+            self.until_ns += len(self.due_ns) * 500
+        self.rows = StepRows(self.start_ns)
+        self.verdict: Verdict = "undecided"
+        self._looked = 0
+
+    def commands(self, workers: int) -> list[dict[str, Any]]:
+        """What each client process is told: its share of the schedule, or of the slots."""
+        traffic = self.traffic
+        common = {
+            "step": self.number,
+            "start_ns": self.start_ns,
+            "end_ns": self.end_ns,
+            "until_ns": self.until_ns,
+            "workers": workers,
+            "shape": traffic.shape.as_dict(),
+            "seed": [traffic.seed, self.number],
+            "nonce": traffic.run_id,
+            "cache": traffic.cache,
+            "lane": traffic.lane,
+            "ignore_eos": traffic.fixed_lengths,
+            "options": dict(traffic.options),
+        }
+        slots = self.arrivals.concurrency or 0
+        shares = [slots // workers + (worker < slots % workers) for worker in range(workers)]
+        return [
+            {
+                **common,
+                "slots": shares[worker],
+                "due_ns": self.due_ns[worker::workers],
+                "numbers": list(range(len(self.due_ns)))[worker::workers],
+            }
+            for worker in range(workers)
+        ]
+
+    def take(self, row: dict[str, Any]) -> None:
+        self.rows.add(row)
+
+    def enough(self) -> bool:
+        """In a search: whether the verdict is out. Requests count in the order they were due, up to the first that is
+        not over yet: those that end soonest must not speak for those still waiting."""
+        if not self.search or len(self.rows) - self._looked < max(_LOOK_EVERY, self._looked // 50):
+            return False
+        self._looked = len(self.rows)
+        columns = self.rows.columns()
+        good = judged(columns, self.traffic.slo, open_loop=self.arrivals.is_open)
+        settled = self._settled(columns)
+        n_good, n_bad = int((good[settled] == 1).sum()), int((good[settled] == 0).sum())
+        target = self.traffic.slo.target if self.traffic.slo else 0.0
+        self.verdict = sequential(n_good, n_bad, target)
+        return self.verdict != "undecided"
+
+    def _settled(self, columns: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Which rows (n,) may count for a verdict."""
+        import numpy as np
+
+        warm_ns = self.start_ns + max(SEARCH_WARM_S, self.traffic.duration_s / 10) * 1e9
+        begun = columns["sched_ns"]
+        counts: np.ndarray = (begun >= warm_ns) & (begun < self.end_ns)
+        if self.arrivals.is_open:
+            numbers = np.sort(columns["doc_id"].astype(np.int64))
+            gap = np.flatnonzero(numbers != np.arange(len(numbers)))
+            first_missing = gap[0] if len(gap) else len(numbers)
+            return counts & (columns["doc_id"] < first_missing)
+        return counts
+
+
+def run(
+    crew: Crew, step: StepRun, keep: Callable[[bytes], None], sampler: Sampler, tick: Callable[[StepRun], None]
+) -> StepResult:
+    """The step from its first request to its last row, every row handed to `keep`. KeyboardInterrupt passes through
+    once all rows are in; then `summary` still holds."""
+
+    def row(line: bytes, told: dict[str, Any]) -> None:
+        keep(line)
+        step.take(told)
+
+    def enough() -> bool:
+        tick(step)
+        return step.enough()
+
+    done = crew.step(step.commands(crew.n), row, enough)
+    lost = sum(told["n_sent"] for told in done) - len(step.rows)
+    busy = max(told["cpu_s"] / max(told["wall_s"], 1e-9) for told in done)
+    result = summary(step, workers=crew.n, busy=busy, sampler=sampler)
+    if lost:
+        result.row["notes"].append(f"{lost} requests were sent whose rows did not come back")
+    return result
+
+
+def summary(step: StepRun, *, workers: int, busy: float | None, sampler: Sampler) -> StepResult:
+    """Everything a step says, as a row of `load_step`."""
+    traffic, rows, arrivals = step.traffic, step.rows, step.arrivals
+    columns = rows.columns()
+    end_ns = min(step.end_ns, time.perf_counter_ns())
+    n_bins = max(0, (end_ns - step.start_ns) // BIN_NS)
+    tokens = rows.tokens(n_bins)
+    begun = columns["sched_ns"] if arrivals.is_open else columns["sent_ns"]
+    ttft_ns = columns["first_token_ns"] - begun
+    found = steady.find(
+        start_ns=step.start_ns, end_ns=step.start_ns + n_bins * BIN_NS, tokens=tokens[0],
+        sent_ns=columns["sent_ns"], over_ns=columns["end_ns"], ttft_ns=ttft_ns, at_ns=begun,
+    )  # fmt: skip
+    client = _client(columns, ttft_ns, busy)
+    row: dict[str, Any] = {
+        "step": step.number,
+        "arrivals": str(arrivals),
+        "concurrency": arrivals.concurrency,
+        "asked_rps": arrivals.rate_rps if arrivals.is_open else None,
+        "shape": traffic.shape.name,
+        "cache": traffic.cache,
+        "lane": traffic.lane,
+        "workers": workers,
+        "seed": traffic.seed,
+        "fixed_lengths": traffic.fixed_lengths,
+        "exact_prompts": traffic.exact_prompts,
+        "duration_s": traffic.duration_s,
+        "start_ns": step.start_ns,
+        "end_ns": end_ns,
+        "window_start_ns": found.start_ns,
+        "window_end_ns": found.end_ns,
+        "slo": dict(traffic.slo.limits) if traffic.slo else None,
+        "n_sent": len(rows),
+        "n_failed": int((~_among(columns["status"], (*ANSWERED, "cancelled"))).sum()),
+        "search_verdict": step.verdict if step.search else None,
+        **_own_error(columns, traffic.self_check),
+        **{name: value for name, value in client.items() if name not in ("reasons", "overworked")},
+        "notes": _notes(rows, traffic),
+    }
+    reasons = [*found.reasons, *client["reasons"]]
+    short = False
+    if found.start_ns is not None and found.end_ns is not None:
+        row |= _in_window(step, columns, tokens, found.start_ns, found.end_ns, sampler)
+        short = (row["delivered_share"] or 1.0) < FULL_RATE
+        if short:
+            reasons.append(f"sent {row['delivered_rps']:.4g} requests/s of {row['due_rps']:.4g} that were due")
+    over = arrivals.is_open and found.rising
+    if over:
+        row["notes"].append("over-saturated: requests come faster than they are answered")
+    row |= {"valid": not reasons, "reasons": reasons, "over_saturated": over}
+    return StepResult(
+        row={name: value for name, value in row.items() if name not in ("delivered_share", "due_rps")},
+        verdict=step.verdict,
+        over_saturated=over,
+        out_tps=row.get("system_out_tps"),
+        valid=not reasons,
+        client_bound=client["overworked"] or short,
+        columns=columns,
+    )
+
+
+def _in_window(
+    step: StepRun, columns: Mapping[str, np.ndarray], tokens: tuple[np.ndarray, ...], begin_ns: int, end_ns: int,
+    sampler: Sampler,
+) -> dict[str, Any]:  # fmt: skip
+    """Throughput, goodput and energy of the steady window."""
+    import numpy as np
+
+    open_loop = step.arrivals.is_open
+    seconds = (end_ns - begin_ns) / 1e9
+    first, last = ((at_ns - step.start_ns) // BIN_NS for at_ns in (begin_ns, end_ns))
+    out, in_, wasted = (float(series[first:last].sum()) / seconds for series in tokens)
+    begun = columns["sched_ns"] if open_loop else columns["sent_ns"]
+    inside = (begun >= begin_ns) & (begun < end_ns)
+    good = judged(columns, step.traffic.slo, open_loop=open_loop)[inside]
+    n_good, n_bad = int((good == 1).sum()), int((good == 0).sum())
+    low, high = wilson(n_good, n_good + n_bad)
+    sent = int(((columns["sent_ns"] >= begin_ns) & (columns["sent_ns"] < end_ns)).sum())
+    due = sum(begin_ns <= step.start_ns + at_ns < end_ns for at_ns in step.due_ns) if open_loop else sent
+    under_way = steady.inflight(columns["sent_ns"], columns["end_ns"], begin_ns, last - first)
+    energy = sampler.between(begin_ns, end_ns)
+    return {
+        "delivered_rps": sent / seconds,
+        "delivered_share": sent / due if due else None,
+        "due_rps": due / seconds,
+        "system_out_tps": out,
+        "system_in_tps": in_ if not np.isnan(columns["in_tokens"]).all() else None,
+        "wasted_tps": wasted,
+        "n_good": n_good,
+        "n_bad": n_bad,
+        "n_left_out": int(np.isnan(good).sum()),
+        "slo_attainment": n_good / (n_good + n_bad) if n_good + n_bad else None,
+        "slo_low": low,
+        "slo_high": high,
+        "goodput_rps": n_good / seconds,
+        "inflight_mean": float(under_way.mean()),
+        "inflight_max": int(under_way.max()),
+        "energy_j": energy.energy_j,
+        "j_per_tok_out": energy.energy_j / (out * seconds) if energy.energy_j is not None and out else None,
+        "energy_note": energy.reason if sampler.samples else None,
+    }
+
+
+def _client(columns: Mapping[str, np.ndarray], ttft_ns: np.ndarray, busy: float | None) -> dict[str, Any]:
+    """How well this client kept up, and what speaks against the step."""
+    lag_ms, ttft_ms = (columns["sent_ns"] - columns["sched_ns"]) / 1e6, ttft_ns / 1e6
+    lag_p99, ttft_p50 = _quantile(lag_ms, 0.99), _quantile(ttft_ms, 0.5)
+    reasons = []
+    if lag_p99 is not None and ttft_p50 is not None and lag_p99 > LAG_SHARE * ttft_p50:
+        late = f"this client was {lag_p99:.2f} ms late (p99), over {LAG_SHARE:.0%} of TTFT {ttft_p50:.2f} ms"
+        reasons.append(f"{late}; --client raw is quicker")
+    overworked = busy is not None and busy > MOST_BUSY
+    if overworked:
+        reasons.append(f"this client was {busy:.0%} busy; give it more --workers and cores, or --client raw")
+    answered = _among(columns["status"], ANSWERED)
+    return {
+        "client_lag_p99_ms": lag_p99,
+        "client_busy": busy,
+        "read_lag_p99_ms": _quantile(columns["read_lag_max_ns"] / 1e6, 0.99),
+        "merged_share": float((columns["merged_reads"][answered] > 0).mean()) if answered.any() else None,
+        "reasons": reasons,
+        "overworked": overworked,
+    }
+
+
+def _own_error(columns: Mapping[str, np.ndarray], check: SelfCheck | None) -> dict[str, Any]:
+    """How exact the stamps are: what the null server showed, or what merged reads make of it if that is more.
+
+    A row whose reads the kernel merged has stamps that may be late by as much as the loop was."""
+    merged = columns["merged_reads"] > 0
+    late_ms = columns["read_lag_max_ns"] * merged / 1e6
+    seen = _quantile(late_ms, 0.99)
+    known = [error for error in (seen, check.error_p99_ms if check else None) if error is not None]
+    return {
+        "stamp_error_p99_ms": max(known, default=None) if check else None,
+        "self_ttft_error_p99_ms": check.ttft_error_p99_ms if check else None,
+        "self_e2e_error_p99_ms": check.e2e_error_p99_ms if check else None,
+        "self_events_per_s": check.events_per_s if check else None,
+    }
+
+
+def _notes(rows: StepRows, traffic: Traffic) -> list[str]:
+    """What happened that is no reason against the step."""
+    told = [f"{n} requests: {what}" for what, n in rows.failures.most_common(6)]
+    if len(rows.models) > 1:
+        told.append("the server answered as several models: " + ", ".join(sorted(rows.models)[:4]))
+    if rows.n_unstamped:
+        told.append(f"{rows.n_unstamped} answers were stamped when read, not by the kernel")
+    if not traffic.fixed_lengths:
+        told.append("answers end where the model ends them")
+    return told
+
+
+def _quantile(values: np.ndarray, q: float) -> float | None:
+    import numpy as np
+
+    known = values[~np.isnan(values)]
+    return float(np.quantile(known, q)) if len(known) else None
+
+
+def _among(status: np.ndarray, names: tuple[str, ...]) -> np.ndarray:
+    import numpy as np
+
+    return np.isin(status, names)
