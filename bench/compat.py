@@ -104,8 +104,9 @@ def _vllm_itl_ms(ok: Mapping[str, Any]) -> Figures:
         ok[f"{name}_ns"][known] / 1e6 for name in ("first_event", "first_token", "last_token", "end")
     )
     edges = np.concatenate([_positive(first - first_event), _positive(end - last)])
-    if "chunk_gaps_ms" in ok:
-        return _mean_median_p99(np.concatenate([edges, *_kept(ok["chunk_gaps_ms"], known)]))
+    gaps_ms = _gaps_ms(ok, known)
+    if gaps_ms is not None:
+        return _mean_median_p99(np.concatenate([edges, gaps_ms]))
     n_gaps = float((ok["chunks"][known] - 1).sum()) + len(edges)
     return {"mean": float((end - first_event).sum()) / n_gaps if n_gaps else None, "median": None, "p99": None}
 
@@ -171,18 +172,13 @@ def _aiperf(requests: Mapping[str, Array], whole_s: float | None) -> Figures:
     found: Figures = {}
     for name, values in (("ttft_ms", ttft_ms), ("itl_ms", itl_ms), ("request_latency_ms", latency_ms)):
         found |= {f"{key}_{name}": value for key, value in _avg_p50_p99(values).items()}
-    if "chunk_gaps_ms" in ok:
-        gaps = [np.asarray(gaps, dtype=float) for gaps in ok["chunk_gaps_ms"] if gaps is not None]
-        found["avg_icl_ms"] = _mean(np.concatenate(gaps) if gaps else np.empty(0))
-    return (
-        {"avg_icl_ms": None}
-        | found
-        | {
-            "avg_output_tps_per_user": _mean(_over(np.full(len(itl_ms), 1000.0), itl_ms)),
-            "request_throughput_rps": _per(len(tokens) or None, whole_s),
-            "output_throughput_tps": _per(_total(tokens), whole_s),
-        }
-    )
+    gaps_ms = _gaps_ms(ok, valid)
+    return found | {
+        "avg_icl_ms": None if gaps_ms is None else _mean(gaps_ms),
+        "avg_output_tps_per_user": _mean(_over(np.full(len(itl_ms), 1000.0), itl_ms)),
+        "request_throughput_rps": _per(len(tokens) or None, whole_s),
+        "output_throughput_tps": _per(_total(tokens), whole_s),
+    }
 
 
 def _mlperf(requests: Mapping[str, Array], start_ns: float | None) -> Figures:
@@ -227,11 +223,23 @@ def _cut(requests: Mapping[str, Any], good: Any) -> dict[str, Any]:
     return cut
 
 
+def _gaps_ms(requests: Mapping[str, Any], wanted: Any) -> Array | None:
+    """The gaps of the wanted requests, pooled; None where one of them lacks gaps between the chunks it had."""
+    import numpy as np
+
+    if "chunk_gaps_ms" not in requests:
+        return None
+    gaps = _kept(requests["chunk_gaps_ms"], wanted)
+    whole = [len(of_one) == max(n - 1, 0) for of_one, n in zip(gaps, requests["chunks"][wanted], strict=True)]
+    return np.concatenate([np.empty(0), *gaps]) if all(whole) else None
+
+
 def _kept(gaps: Any, wanted: Any) -> list[Array]:
     """Of an array of arrays those that are wanted."""
     import numpy as np
 
-    return [np.asarray(of_one, dtype=float) for of_one, kept in zip(gaps, wanted, strict=True) if kept]
+    chosen = (of_one for of_one, kept in zip(gaps, wanted, strict=True) if kept)
+    return [np.asarray([] if of_one is None else of_one, dtype=float) for of_one in chosen]
 
 
 def _tokens_or_chunks(requests: Mapping[str, Array]) -> Array:

@@ -141,8 +141,15 @@ def test_aiperf_tps_per_user_is_the_mean_of_rates_not_the_rate_of_the_mean() -> 
 
 
 def test_aiperf_inter_chunk_latency_is_the_pooled_mean_of_the_gaps() -> None:
-    gaps = np.array([np.array([10.0, 30.0]), np.array([50.0]), np.array([999.0]), np.array([999.0])], dtype=object)
-    assert of("aiperf", figures(row(), SECOND, FAILED, CUT, chunk_gaps_ms=gaps))["avg_icl_ms"] == pytest.approx(30)
+    gaps = np.array([np.full(4, 10.0), np.full(10, 24.0), np.array([999.0]), np.array([999.0])], dtype=object)
+    assert of("aiperf", figures(row(), SECOND, FAILED, CUT, chunk_gaps_ms=gaps))["avg_icl_ms"] == pytest.approx(20)
+
+
+def test_gaps_that_are_missing_are_not_taken_for_none() -> None:
+    gaps = np.array([np.full(4, 20.0), None], dtype=object)
+    found = figures(row(), SECOND, chunk_gaps_ms=gaps)
+    assert found["compat.aiperf.avg_icl_ms"] is found["compat.vllm.p99_itl_ms"] is None
+    assert found["compat.vllm.mean_itl_ms"] == pytest.approx(380 / 16)
 
 
 def test_mlperf_counts_from_the_schedule_to_the_last_answer() -> None:
