@@ -1,0 +1,191 @@
+"""Other tools' result files as run folders: `bench import FORMAT PATH`.
+
+The folder is the registry: a module here with `read` is a format (`FORMAT` says in words what it takes and what its
+stamps mean, `is_mine` knows a file of it by its first object), and the entry-point group `bench.imports` adds others.
+
+An imported run has kind `load`, no machine, no steady window, and a target of its own, `imported:TOOL:MODEL`, of
+unknown layer; its fingerprint is the file, because nobody knows whether two files are of the same server. What the tool
+printed stays beside it as `imported.json`, by the tool's own names.
+"""
+
+from __future__ import annotations
+
+import json
+import pkgutil
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from functools import cache
+from importlib import import_module
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any, Protocol
+
+from bench import runs
+from bench.errors import ConfigError, RunError, nearest
+from bench.imports.document import document
+from bench.imports.nouns import Imported, Source, Summary, utc
+from bench.runs import journal
+from bench.runs.lock import Lock
+
+__all__ = ["Format", "Imported", "Source", "Summary", "import_file", "names", "of"]
+
+
+class Format(Protocol):
+    """What a module of this package is, if it defines `read`."""
+
+    FORMAT: str
+
+    def is_mine(self, first: Mapping[str, Any]) -> bool:
+        """Whether a file's first JSON object is of this format."""
+
+    def read(self, path: Path) -> Imported:
+        """The file as our nouns. ConfigError when it is not whole, or of a version that isn't known."""
+
+
+@cache
+def names() -> tuple[str, ...]:
+    """Formats there are, ours and others'."""
+    ours = [m.name for m in pkgutil.iter_modules(__path__) if hasattr(import_module(f"{__name__}.{m.name}"), "read")]
+    return tuple(sorted({*ours, *(point.name for point in entry_points(group="bench.imports"))}))
+
+
+def of(name: str) -> Format:
+    """The format called `name`, or ConfigError with the nearest one."""
+    for point in entry_points(group="bench.imports", name=name):
+        found: Format = point.load()
+        return found
+    if name not in names():
+        raise ConfigError(f"import format {name!r} does not exist{nearest(name, names())}")
+    module: Format = import_module(f"{__name__}.{name}")
+    return module
+
+
+def import_file(format: str, path: Path, results: Path) -> Summary:
+    """Write a file's run into `results`; a file that is there already, under whatever name, adds nothing.
+
+    ConfigError when the file is not of this format (and which it looks like), damaged or not there; RunError when
+    nothing can be written. Two imports at once wait for each other.
+    """
+    found = _read(format, Path(path))
+    results = Path(results)
+    with journal.writing(results / "runs"):
+        (results / "runs").mkdir(parents=True, exist_ok=True)
+    with Lock(results / "runs" / "import.lock", what=f"an import into {results}", wait=True):
+        header = _header(format, found)
+        there = _folder_of(results, header)
+        if there is not None and runs.read_header(there).status == "finished" and runs.complete(there) is None:
+            return _summary(found, there, added=False)
+        with runs.create(results, header) if there is None else runs.reopen(there) as run:
+            _write(run, found)
+        return _summary(found, run.path, added=True)
+
+
+def _read(format: str, path: Path) -> Imported:
+    wanted = of(format)
+    first = document(path).first
+    if not wanted.is_mine(first):
+        raise ConfigError(f"{path} {_likeness(format, first)}")
+    return wanted.read(path)
+
+
+def _likeness(format: str, first: Mapping[str, Any]) -> str:
+    """What a file is that isn't of the wanted format, and what to do."""
+    for name in names():
+        if of(name).is_mine(first):
+            return f"looks like a {name} file, not {format}; use `bench import {name}`"
+    keys = ", ".join(str(key)[:30] for key in list(first)[:5])
+    return (
+        f"is no {format} file (it begins with the keys {keys or 'of an empty object'}); formats: {', '.join(names())}"
+    )
+
+
+# ------------------------------------------------------------------------------------------------------- the run folder
+
+
+def _target_id(source: Source) -> str:
+    return f"imported:{source.tool}:{source.model or 'unknown'}"
+
+
+def _header(format: str, found: Imported) -> runs.Header:
+    source, target_id = found.source, _target_id(found.source)
+    started_at = source.started_at or datetime.now(UTC)
+    provenance = {
+        "tool": source.tool,
+        "version": source.version,
+        "sha256": found.sha256,
+        "files": list(found.files),
+        "started_at_known": source.started_at is not None,
+        "imported_at": utc(datetime.now(UTC)),
+    }
+    suite = f"imported-{format}"
+    unmarked = runs.new_run_id(suite, target_id, started_at)[:-4]
+    return runs.Header(
+        run_id=unmarked + _letters(found.sha256),
+        kind="load",
+        suite=suite,
+        suite_version="1",
+        suite_hash=found.sha256,
+        target={"id": target_id, "layer": None, "model": source.model, "imported": provenance},
+        fingerprint=found.sha256,
+        seed=source.seed or 0,
+        repeats=1,
+        limit=None,
+        items="imported",
+        machine={},
+        versions={source.tool: source.version} if source.version else {},
+        git_sha=None,
+        started_at=utc(started_at),
+    )
+
+
+def _letters(sha256: str) -> str:
+    """Four letters that are always the same for one file, as every run id ends in four."""
+    return "".join(chr(ord("a") + int(sha256[n : n + 2], 16) % 26) for n in range(0, 8, 2))
+
+
+def _folder_of(results: Path, header: runs.Header) -> Path | None:
+    """The run that the same content made, if it is there."""
+    for path in runs.folders(results):
+        try:
+            other = runs.read_header(path)
+        except RunError:
+            continue  # a damaged folder is reported when the store is built
+        if (other.suite_hash, other.suite, other.run_id) == (header.suite_hash, header.suite, path.name):
+            return path
+    return None
+
+
+def _write(run: runs.Run, found: Imported) -> None:
+    """What an import that was broken off has written already is not written again."""
+    target_id = str(run.header.target["id"])
+    there = frozenset(run.answers()) | {m.request_key for m in runs.measurements(runs.read_requests(run.path)[0])}
+    for m in found.requests:
+        if m.request_key not in there:
+            run.append(replace(m, target_id=target_id))
+    _write_json(run.path / "load_steps.json", [dict(step) for step in found.steps])
+    told = {"skipped": dict(found.skipped), "notes": list(found.notes), "steps": list(found.figures)}
+    _write_json(run.path / "imported.json", {"of": run.header.target["imported"], **told})
+    run.finish()
+
+
+def _write_json(path: Path, content: Any) -> None:
+    journal.write_whole(path, json.dumps(content, ensure_ascii=False, indent=1).encode() + b"\n")
+
+
+def _summary(found: Imported, path: Path, *, added: bool) -> Summary:
+    target = runs.read_header(path).target
+    return Summary(
+        run_id=path.name,
+        path=str(path),
+        added=added,
+        tool=found.source.tool,
+        version=found.source.version,
+        model=target.get("model"),
+        target_id=str(target["id"]),
+        n_steps=len(found.steps),
+        n_read=found.n_read,
+        n_kept=len(found.requests),
+        skipped=found.skipped,
+        notes=found.notes,
+    )
