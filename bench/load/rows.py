@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ class StepRows:
         self.models: Counter[str] = Counter()
         self.n_unstamped = 0
         """Rows not stamped by the kernel."""
-        self._columns = {name: array("q") for name in (*STAMPS, *COUNTS, "merged_reads")}
+        self._columns = {name: array("q") for name in (*STAMPS, *COUNTS, "merged_reads", "first_merged")}
         self._out = Credit()
         self._in = Credit()
         self._loose = Credit()
@@ -46,6 +47,8 @@ class StepRows:
     def add(self, row: dict[str, Any]) -> None:
         status = row["status"]
         self.statuses.append(status)
+        offsets: Sequence[int] = row.get("chunk_offsets_ns") or ()
+        row["first_merged"] = len(offsets) > 1 and offsets[0] == offsets[1]
         for name, column in self._columns.items():
             value = row.get(name)
             column.append(UNKNOWN if value is None else value)

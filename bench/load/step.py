@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from bench.machine import Sampler
 
 LAG_SHARE = 0.05
-"""METRICS section 2: a step whose client lag p99 is over this share of its TTFT p50 is invalid."""
+"""A step is invalid when client lag p99 is over this share of TTFT p50 (open loop), or slots idle so much (closed)."""
 MOST_BUSY = 0.8
 FULL_RATE = 0.99
 """A step that sent fewer of its due requests than this is invalid."""
@@ -185,7 +185,8 @@ def summary(step: StepRun, *, workers: int, busy: float | None, sampler: Sampler
         start_ns=step.start_ns, end_ns=step.start_ns + n_bins * BIN_NS, tokens=tokens[0],
         sent_ns=columns["sent_ns"], over_ns=columns["end_ns"], ttft_ns=ttft_ns, at_ns=begun,
     )  # fmt: skip
-    client = _client(columns, ttft_ns, busy)
+    steady_rows = begun >= (found.start_ns or step.start_ns)
+    client = _client({name: column[steady_rows] for name, column in columns.items()}, busy, open_loop=arrivals.is_open)
     row: dict[str, Any] = {
         "step": step.number,
         "arrivals": str(arrivals),
@@ -215,6 +216,7 @@ def summary(step: StepRun, *, workers: int, busy: float | None, sampler: Sampler
     short = False
     if found.start_ns is not None and found.end_ns is not None:
         row |= _in_window(step, columns, tokens, found.start_ns, found.end_ns, sampler)
+        row["notes"] += _left_out(ttft_ns, begun, found.start_ns)
         short = (row["delivered_share"] or 1.0) < FULL_RATE
         if short:
             reasons.append(f"sent {row['delivered_rps']:.4g} requests/s of {row['due_rps']:.4g} that were due")
@@ -275,14 +277,12 @@ def _in_window(
     }
 
 
-def _client(columns: Mapping[str, np.ndarray], ttft_ns: np.ndarray, busy: float | None) -> dict[str, Any]:
-    """How well this client kept up, and what speaks against the step."""
-    lag_ms, ttft_ms = (columns["sent_ns"] - columns["sched_ns"]) / 1e6, ttft_ns / 1e6
-    lag_p99, ttft_p50 = _quantile(lag_ms, 0.99), _quantile(ttft_ms, 0.5)
-    reasons = []
-    if lag_p99 is not None and ttft_p50 is not None and lag_p99 > LAG_SHARE * ttft_p50:
-        late = f"this client was {lag_p99:.2f} ms late (p99), over {LAG_SHARE:.0%} of TTFT {ttft_p50:.2f} ms"
-        reasons.append(f"{late}; --client raw is quicker")
+def _client(columns: Mapping[str, np.ndarray], busy: float | None, *, open_loop: bool) -> dict[str, Any]:
+    """How well this client kept up once the load stood still, and what speaks against the step."""
+    lag_ms = (columns["sent_ns"] - columns["sched_ns"]) / 1e6
+    lag_p99 = _quantile(lag_ms, 0.99)
+    late = _late(columns, lag_ms, lag_p99) if open_loop else _idle(columns, lag_ms)
+    reasons = [f"{late}; --client raw is quicker"] if late else []
     overworked = busy is not None and busy > MOST_BUSY
     if overworked:
         reasons.append(f"this client was {busy:.0%} busy; give it more --workers and cores, or --client raw")
@@ -297,13 +297,33 @@ def _client(columns: Mapping[str, np.ndarray], ttft_ns: np.ndarray, busy: float 
     }
 
 
+def _late(columns: Mapping[str, np.ndarray], lag_ms: np.ndarray, lag_p99: float | None) -> str | None:
+    """In open loop a late request is a lower load and a longer latency."""
+    ttft_p50 = _quantile((columns["first_token_ns"] - columns["sched_ns"]) / 1e6, 0.5)
+    if lag_p99 is None or ttft_p50 is None or lag_p99 <= LAG_SHARE * ttft_p50:
+        return None
+    return f"this client was {lag_p99:.2f} ms late (p99), over {LAG_SHARE:.0%} of TTFT {ttft_p50:.2f} ms"
+
+
+def _idle(columns: Mapping[str, np.ndarray], lag_ms: np.ndarray) -> str | None:
+    """In closed loop nothing is due before the answer that it follows, and latency counts from the sending; what a slow
+    client takes away is load: time in which a slot has no request under way."""
+    import numpy as np
+
+    idle, busy = np.nansum(lag_ms), np.nansum((columns["end_ns"] - columns["sent_ns"]) / 1e6)
+    share = float(idle / (idle + busy)) if idle + busy else 0.0
+    if share <= LAG_SHARE:
+        return None
+    return f"this client left {share:.0%} of each slot's time without a request, over {LAG_SHARE:.0%}"
+
+
 def _own_error(columns: Mapping[str, np.ndarray], check: SelfCheck | None) -> dict[str, Any]:
     """How exact the stamps are: what the null server showed, or what merged reads make of it if that is more.
 
-    A row whose reads the kernel merged has stamps that may be late by as much as the loop was."""
-    merged = columns["merged_reads"] > 0
-    late_ms = columns["read_lag_max_ns"] * merged / 1e6
-    seen = _quantile(late_ms, 0.99)
+    Of what the kernel merges it keeps the newest stamp. So an end is exact, and a first token is not where the second
+    came in the same read: it may have come as much earlier as the loop was late.
+    """
+    seen = _quantile(columns["read_lag_max_ns"] * (columns["first_merged"] > 0) / 1e6, 0.99)
     known = [error for error in (seen, check.error_p99_ms if check else None) if error is not None]
     return {
         "stamp_error_p99_ms": max(known, default=None) if check else None,
@@ -323,6 +343,19 @@ def _notes(rows: StepRows, traffic: Traffic) -> list[str]:
     if not traffic.fixed_lengths:
         told.append("answers end where the model ends them")
     return told
+
+
+def _left_out(ttft_ns: np.ndarray, begun: np.ndarray, window_ns: int) -> list[str]:
+    """Says when the warm-up that was cut off held worse than what is shown."""
+    import numpy as np
+
+    early, later = ttft_ns[begun < window_ns], ttft_ns[begun >= window_ns]
+    if np.isnan(early).all() or np.isnan(later).all() or np.nanmax(early) < 1.5 * np.nanmax(later):
+        return []
+    worst_ms = [float(np.nanmax(part)) / 1e6 for part in (early, later)]
+    return [
+        f"the warm-up that is left out had a TTFT of {worst_ms[0]:,.0f} ms, the window none over {worst_ms[1]:,.0f}"
+    ]
 
 
 def _quantile(values: np.ndarray, q: float) -> float | None:

@@ -24,6 +24,7 @@ DRIFT = 0.15
 SURE_T = 3.25
 """t of a slope on batch means, 9 degrees of freedom: 99%."""
 BATCHES = 11
+CLIP = 0.1
 LEAST_SHARE = 0.3
 """A window shorter than this share of the step says that the step was too short."""
 LEAST_REQUESTS = 10
@@ -85,13 +86,18 @@ def find(
 
 
 def mser(series: np.ndarray) -> int:
-    """Values to leave out at the beginning, by MSER-5: the cut d that makes s²/(n-d) smallest, at most half."""
+    """Values to leave out at the beginning, by MSER-5: the cut d that makes s²/(n-d) smallest, at most half.
+
+    Of values clipped to their middle 80%: a level that is still being reached moves those too, a stall of the server
+    does not, and must not be cut off as if it were a warm-up.
+    """
     import numpy as np
 
     means = _means(series, BATCH)
     n = len(means)
     if n < 4:
         return 0
+    means = np.clip(means, *np.quantile(means, (CLIP, 1 - CLIP)))
     # Sums from the end, so that the variance of every tail costs one pass.
     tail, squares = np.cumsum(means[::-1])[::-1], np.cumsum((means**2)[::-1])[::-1]
     left = np.arange(n, 0, -1)

@@ -32,7 +32,7 @@ from bench.runs.journal import encode
 Json = dict[str, Any]
 AHEAD = 64
 """Requests built before they are due."""
-_UNHURRIED_NS = 2_000_000
+_UNHURRIED_NS = 400_000
 """The next request is not built when one is due sooner than this."""
 _FAILED_PAUSE_S = 0.1
 """A user of a closed loop whose request failed waits this long: a dead server is not hammered."""
