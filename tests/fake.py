@@ -130,6 +130,9 @@ class Truth:
     def first(self, kind: str) -> int:
         return self.frames_ns[self.kinds.index(kind)]
 
+    def last(self, kind: str) -> int:
+        return self.frames_ns[-1 - self.kinds[::-1].index(kind)]
+
 
 Frame = tuple[str, bytes]
 ROLE = {"role": "assistant", "content": "", "refusal": None}
@@ -144,7 +147,7 @@ class Script:
     def __init__(self, plan: Plan, body: dict[str, Any], answers: dict[str, str], auth: str) -> None:
         self.plan, self.body, self.answers, self.auth = plan, body, answers, auth
         self.chat = "messages" in body
-        self.prompt = body["messages"][-1]["content"] if self.chat else body.get("prompt", "")
+        self.prompt = text_of(body["messages"][-1]) if self.chat else body.get("prompt", "")
         self.cap = body.get("max_tokens") or body.get("max_completion_tokens") or 1 << 30
         self.model = "fake-2" if plan.fault == "renamed" else "fake"
 
@@ -296,10 +299,16 @@ class Script:
         return json.dumps(done).encode()
 
 
+def text_of(message: dict[str, Any]) -> str:
+    """What a message says; its content is a text, or parts of which some have one."""
+    content = message.get("content") or ""
+    return content if isinstance(content, str) else " ".join(str(part.get("text", "")) for part in content)
+
+
 def token_ids(body: dict[str, Any]) -> list[int]:
     """A request's prompt as tokens: each word of its texts is one, and numbers are tokens already."""
     if "messages" in body:
-        words = " ".join(str(message.get("content") or "") for message in body["messages"]).split()
+        words = " ".join(text_of(message) for message in body["messages"]).split()
     elif isinstance(body.get("prompt"), list):
         return list(body["prompt"])
     else:

@@ -114,6 +114,8 @@ def test_a_token_is_a_word(server: Running, path: str, body: dict[str, Any]) -> 
     assert said["tokens"][0] == said["tokens"][3]
     messages = [{"role": "system", "content": "be brief"}, {"role": "user", "content": "one two"}]
     assert post(server, path, {"messages": messages})["count"] == 4
+    parts = [{"role": "user", "content": [{"type": "text", "text": "one two three"}]}]
+    assert post(server, path, {"messages": parts})["count"] == 3
 
 
 def test_the_context_is_listed(server: Running) -> None:
