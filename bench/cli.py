@@ -207,15 +207,19 @@ def import_results(
     results: ResultsDir = RESULTS,
 ) -> None:
     """Take over what another tool has measured, as a run of its own; the same file twice adds nothing."""
+    import dataclasses
+
     from bench import imports
 
-    imported = imports.import_file(format_, path, results)
+    summary = imports.import_file(format_, path, results)
     if as_json:
-        _print_json(imported.as_dict())
-    else:
-        _print_table(imported.COLUMNS, imported.table())
-        print(imported.line(), file=sys.stderr)
-        _show_load(results, [imported.run_id])
+        _print_json(dataclasses.asdict(summary))
+        return
+    _print_table(("what became of the file", "n"), summary.rows())
+    what = "is a run now" if summary.added else "was there already; nothing was added"
+    _tell_problems(list(summary.notes))
+    print(f"{summary.run_id} {what}", file=sys.stderr)
+    _show_load(results, [summary.run_id])
 
 
 @app.command("targets")
