@@ -159,7 +159,7 @@ def _folder_of(results: Path, header: runs.Header) -> Path | None:
 def _write(run: runs.Run, found: Imported) -> None:
     """What an import that was broken off has written already is not written again."""
     target_id = str(run.header.target["id"])
-    there = frozenset(run.answers()) | {m.request_key for m in runs.measurements(runs.read_requests(run.path)[0])}
+    there = frozenset(run.answers())
     for m in found.requests:
         if m.request_key not in there:
             run.append(replace(m, target_id=target_id))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
@@ -11,13 +10,16 @@ from typing import Any
 from bench.errors import ConfigError
 from bench.imports.document import Document, document
 from bench.imports.nouns import (
+    LONGEST_NS,
     Imported,
     Source,
     closed,
     items,
     mapping,
     moment,
+    ns,
     number,
+    offsets_ns,
     open_loop,
     said,
     step_row,
@@ -188,7 +190,7 @@ def _sort_key(record: Mapping[str, Any]) -> int:
 
 
 def _less(stamp: int | None, origin: int) -> int | None:
-    return None if stamp is None else stamp - origin
+    return None if stamp is None or abs(stamp - origin) >= LONGEST_NS else stamp - origin
 
 
 def _value(metrics: Mapping[str, Any], name: str) -> Any:
@@ -197,15 +199,18 @@ def _value(metrics: Mapping[str, Any], name: str) -> Any:
 
 def _after_ns(metrics: Mapping[str, Any], name: str) -> int | None:
     """A duration of a record [ns]; it writes milliseconds, and says so."""
-    found = number(_value(metrics, name))
-    return round(found * 1e6) if found is not None and mapping(metrics[name]).get("unit") == "ms" else None
+    return _ms_as_ns(_value(metrics, name)) if mapping(metrics.get(name)).get("unit") == "ms" else None
+
+
+def _ms_as_ns(value: Any) -> int | None:
+    found = number(value)
+    return None if found is None else ns(found / 1e3)
 
 
 def _stamps(metrics: Mapping[str, Any], sent_ns: int) -> dict[str, Any]:
     first, answer = _after_ns(metrics, "time_to_first_token"), _after_ns(metrics, "time_to_first_output_token")
     last = _after_ns(metrics, "request_latency")
-    gaps = [round(gap * 1e6) for gap in map(number, items(_value(metrics, "inter_chunk_latency"))) if gap is not None]
-    offsets = tuple(itertools.accumulate([first, *gaps])) if first is not None else ()
+    offsets = offsets_ns([first, *map(_ms_as_ns, items(_value(metrics, "inter_chunk_latency")))])
     return {
         "first_token_ns": None if first is None else sent_ns + first,
         "first_answer_ns": None if answer is None else sent_ns + answer,

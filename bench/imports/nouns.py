@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import math
 import re
-from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import accumulate
 from typing import Any
 
 from bench.records import Measurement
 
+LARGEST = 2**62
+LONGEST_NS = 2**53
+"""104 days: no run is longer, and a float still holds every nanosecond."""
 NO_WINDOW = "imported: the tool's own figures, ramp and drain included; no steady window was sought"
 """Why an imported step is never valid: METRICS section 2."""
 _SECRET = re.compile(
@@ -87,16 +89,16 @@ class Summary:
 
 
 def number(value: Any) -> float | None:
-    """A finite number; None for anything else, text and true/false included."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    """A number as a run can have one; None for anything else: text, true and false, infinity, 1e300."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < LARGEST:
         return None
-    return value if math.isfinite(value) else None
+    return value
 
 
 def whole(value: Any) -> int | None:
-    """A count; None for what is no number, below 0, or too large for the store."""
+    """A count, or a time since 1970 [ns]; None for what is neither."""
     found = number(value)
-    return int(found) if found is not None and 0 <= found < 2**63 else None
+    return int(found) if found is not None and found >= 0 else None
 
 
 def text(value: Any) -> str | None:
@@ -115,7 +117,14 @@ def items(value: Any) -> list[Any]:
 def ns(seconds: float | None, origin: float = 0.0) -> int | None:
     """Seconds since `origin` [s] as nanoseconds; of times since 1970 a float keeps about 0.2 µs."""
     found = None if seconds is None else round((seconds - origin) * 1e9)
-    return found if found is not None and abs(found) < 2**62 else None
+    return found if found is not None and abs(found) < LONGEST_NS else None
+
+
+def offsets_ns(gaps: Sequence[int | None]) -> tuple[int, ...]:
+    """When each chunk came since the sending, of the time to the first and the gaps [ns]; empty when one is unknown."""
+    known = [gap for gap in gaps if gap is not None]
+    found = tuple(accumulate(known)) if len(known) == len(gaps) else ()
+    return found if found and found[-1] < LONGEST_NS else ()
 
 
 def moment(seconds: float | None) -> datetime | None:
@@ -148,7 +157,3 @@ def open_loop(kind: str, rate: float | None, *more: float | None) -> dict[str, A
     """`gamma:4,2`: the rate [requests/s], then what else the process is drawn from."""
     told = ",".join(f"{value:g}" for value in (rate, *more) if value is not None)
     return {"arrivals": f"{kind}:{told}" if told else kind, "asked_rps": rate}
-
-
-def counted(reasons: Iterable[str]) -> dict[str, int]:
-    return dict(Counter(reasons))

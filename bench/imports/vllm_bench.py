@@ -18,6 +18,7 @@ from bench.imports.nouns import (
     items,
     ns,
     number,
+    offsets_ns,
     open_loop,
     said,
     step_row,
@@ -103,7 +104,6 @@ class _Result:
     def _request(self, n: int, row: Mapping[str, Any]) -> Measurement:
         error = said(row.get("errors"))
         ttft_s = number(row.get("ttfts"))
-        gaps_s = [gap for gap in map(number, items(row.get("itls"))) if gap is not None]
         failed = bool(error) or not ttft_s
         key = f"{self.key}-{self.step}-{n}"
         return Measurement(
@@ -119,22 +119,21 @@ class _Result:
             in_tokens=whole(row.get("input_lens")),
             out_tokens=None if failed else whole(row.get("output_lens")),
             sent_ns=self._sent_ns(n),
-            **({} if failed else self._stamps(self._sent_ns(n), ttft_s or 0.0, gaps_s, number(row.get("latencies")))),
+            **({} if failed else self._stamps(self._sent_ns(n), row)),
         )
 
     def _sent_ns(self, n: int) -> int | None:
         return ns(self.sent_s[n], self.origin_s) if self.sent_s else None
 
-    def _stamps(
-        self, sent_ns: int | None, ttft_s: float, gaps_s: list[float], latency_s: float | None
-    ) -> dict[str, Any]:
+    def _stamps(self, sent_ns: int | None, row: Mapping[str, Any]) -> dict[str, Any]:
         """Chunk by chunk where all chunks are tokens. The end is the last chunk with `choices`."""
-        offsets = [round(offset_s * 1e9) for offset_s in itertools.accumulate([ttft_s, *gaps_s])]
-        of_tokens = self.result.get("backend", self.result.get("endpoint_type")) in COMPLETIONS
-        known: dict[str, Any] = {"chunks": len(offsets), "chunk_offsets_ns": tuple(offsets)} if of_tokens else {}
-        if sent_ns is None:
+        offsets = offsets_ns([ns(number(gap)) for gap in (row.get("ttfts"), *items(row.get("itls")))])
+        latency_ns = ns(number(row.get("latencies")))
+        of_tokens = text(self.result.get("backend") or self.result.get("endpoint_type")) in COMPLETIONS
+        known: dict[str, Any] = {"chunks": len(offsets), "chunk_offsets_ns": offsets} if of_tokens else {}
+        if sent_ns is None or not offsets:
             return known
-        ended_ns = offsets[-1] if gaps_s or not latency_s else round(latency_s * 1e9)
+        ended_ns = offsets[-1] if len(offsets) > 1 or latency_ns is None else latency_ns
         known |= {"first_event_ns": sent_ns + offsets[0], "end_ns": sent_ns + ended_ns}
         if of_tokens:
             known |= {"first_token_ns": sent_ns + offsets[0], "last_token_ns": sent_ns + offsets[-1]}
