@@ -151,7 +151,7 @@ def schedule_ns(arrivals: Arrivals, seconds: float, seed: Sequence[int], trace: 
         )
         start = due_s[-1] if due_s.size else 0.0
         due_s = np.concatenate([due_s, start + np.cumsum(_gaps_s(arrivals, more, rng))])
-    return [int(due) for due in (due_s[due_s < seconds] * 1e9).astype(np.int64)]
+    return [int(due) for due in np.rint(due_s[due_s < seconds] * 1e9).astype(np.int64)]
 
 
 def _gaps_s(arrivals: Arrivals, n: int, rng: np.random.Generator) -> np.ndarray:
