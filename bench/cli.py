@@ -110,6 +110,8 @@ def load(
     workers: Annotated[int | None, typer.Option(min=1, max=64, help="Client processes.")] = None,
     seed: Annotated[int, typer.Option(help="Draws the schedule and the lengths.")] = 0,
     self_check: Annotated[bool, typer.Option(help="Measure this client against a null server first.")] = True,
+    max_usd: Annotated[str | None, typer.Option(help="Stop cleanly when this may be exceeded (exit 4).")] = None,
+    allow_unknown_price: Annotated[bool, typer.Option(help="With --max-usd: go on where no price is known.")] = False,
     as_json: Json = False,
     results: ResultsDir = RESULTS,
 ) -> None:
@@ -120,7 +122,8 @@ def load(
 
     plans = asked.plans(
         target, arrivals=arrivals, shape=shape, duration_s=duration, slo=slo, attainment=attainment, search=search,
-        cache=cache, client=client, workers=workers, seed=seed, self_check=self_check,
+        cache=cache, client=client, workers=workers, seed=seed, self_check=self_check, max_usd=max_usd,
+        allow_unknown_price=allow_unknown_price,
     )  # fmt: skip
     outcomes = [loading.run(plan, results, load_progress.watcher()) for plan in plans]
     for outcome in outcomes:

@@ -19,6 +19,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from bench.client import Lane
+from bench.load.allowance import Allowance
 from bench.load.arrivals import Arrivals
 from bench.load.crew import Crew
 from bench.load.prompts import WORDS, Recipe
@@ -82,7 +83,7 @@ def _outcome(crew: Crew, lane: Lane, number: int, fault: str) -> Outcome:
     traffic = Traffic(
         run_id="conformance", shape=shape("20x64"), cache="cold", lane=lane, seed=0, duration_s=SECONDS,
         grace_s=20.0 if patient else 5.0, slo=None, fixed_lengths=False, exact_prompts=False,
-        options={"extra": {"fake": plan}},
+        options={"extra": {"fake": plan}}, allowance=Allowance(price=None),
     )  # fmt: skip
     step = StepRun(traffic, number, Arrivals(kind="closed", concurrency=1 if patient else 4), search=False)
     done = crew.step(step.commands(1), lambda _, row: step.take(row), lambda: False)

@@ -8,19 +8,22 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from decimal import Decimal
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Protocol
 
 from bench import machine, runs
-from bench.catalog import Target
+from bench.catalog import Price, Target
 from bench.client import Client, Lane, new_event_loop
-from bench.errors import BenchError, ConfigError, EngineError, RunError
+from bench.errors import BenchError, BudgetStop, ConfigError, EngineError, RunError
 from bench.load import ladder as ladders
+from bench.load.allowance import Allowance
 from bench.load.arrivals import Arrivals, Ladder
 from bench.load.calibrate import Calibration, Calibrator
 from bench.load.crew import Crew
@@ -38,6 +41,8 @@ from bench.records import Endpoint, Measurement
 SUITE_VERSION = "1"
 """Raised when the shapes or the way prompts are built change: other traffic, another series."""
 GRACE_S = 10.0
+IDLE_TAIL_NS = 150_000_000
+"""Power is read ten times a second: the last moments before the load may not be covered yet."""
 LOCAL = ("self-hosted", "on-device", "reference")
 """Layers whose servers may be asked for their tokenizer, and to ignore the end mark."""
 
@@ -59,6 +64,8 @@ class Plan:
     seed: int = 0
     self_check: bool = True
     trace: Trace | None = None
+    max_usd: Decimal | None = None
+    price: Price | None = None
 
 
 @dataclass(kw_only=True)
@@ -93,7 +100,7 @@ def run(plan: Plan, results: Path, watcher: Watcher) -> Outcome:
 
     outcome = Outcome(target_id=plan.target.id)
     with ExitStack() as stack:
-        folder = stack.enter_context(runs.create(results, _header(plan, results)))
+        folder = stack.enter_context(runs.create(results, _header(plan)))
         outcome.run_id = folder.header.run_id
         try:
             endpoint = stack.enter_context(borrowed(plan.target, log=folder.path / "engine.log"))
@@ -101,7 +108,7 @@ def run(plan: Plan, results: Path, watcher: Watcher) -> Outcome:
         except KeyboardInterrupt:
             _closed(folder, outcome, "interrupted")
             raise
-        except (EngineError, RunError) as stop:
+        except (BudgetStop, EngineError, RunError) as stop:
             outcome.stop = stop
             _closed(folder, outcome, "interrupted")
         else:
@@ -115,57 +122,85 @@ def _closed(folder: runs.Run, outcome: Outcome, status: runs.RunStatus) -> None:
 
 
 def _loaded(plan: Plan, endpoint: Endpoint, folder: runs.Run, outcome: Outcome, watcher: Watcher) -> None:
-    calibration = _calibrated(plan, endpoint, folder)
+    allowance = Allowance(price=plan.price, max_usd=plan.max_usd)
+    folder.write_prices({"prices": [plan.price.model_dump(mode="json")] if plan.price is not None else []})
+    calibration = _calibrated(plan, endpoint, folder, allowance)
     shape = _fitted(plan.shape, calibration)
-    for note in (*calibration.notes, *_fitting(plan, shape, calibration)):
+    for note in (*calibration.notes, *_fitting(plan, shape, calibration), *_spending(allowance, shape)):
         watcher.told(note)
     workers = plan.workers or default_workers()
     log = folder.path / "client.log"
-    checked = check(lane=plan.lane, workers=workers, log=log) if plan.self_check else None
-    if checked is not None:
-        watcher.told(_check_line(checked))
-    traffic = _traffic(plan, shape, calibration, checked, folder.header.run_id)
-    with (
-        Sampler() as sampler,
-        Crew(endpoint, calibration.recipe, lane=plan.lane, workers=workers, run_id=traffic.run_id, log=log) as crew,
-    ):
-        driver = _Driver(traffic, folder, crew, sampler, outcome, watcher, search=plan.search)
+    with Sampler() as sampler:
+        idle_from_ns = time.perf_counter_ns()
+        checked = check(lane=plan.lane, workers=workers, log=log) if plan.self_check else None
+        idle = sampler.between(idle_from_ns, time.perf_counter_ns() - IDLE_TAIL_NS)
+        if checked is not None:
+            watcher.told(_check_line(checked))
+        traffic = replace(
+            _traffic(plan, shape, calibration, allowance),
+            run_id=folder.header.run_id,
+            self_check=checked,
+            idle_power_w=idle.mean_power_w,
+        )
+        try:
+            _climbed(plan, endpoint, calibration, traffic, _Means(folder, outcome, watcher, sampler, workers, log))
+        finally:
+            folder.write_telemetry(sampler.samples)
+
+
+@dataclass(frozen=True)
+class _Means:
+    """What the steps of one run are made with."""
+
+    folder: runs.Run
+    outcome: Outcome
+    watcher: Watcher
+    sampler: Sampler
+    workers: int
+    log: Path
+
+
+def _climbed(plan: Plan, endpoint: Endpoint, calibration: Calibration, traffic: Traffic, means: _Means) -> None:
+    """Every ladder of the plan, on one set of client processes."""
+    folder, outcome, tell = means.folder, means.outcome, means.watcher.told
+    with Crew(
+        endpoint, calibration.recipe, lane=plan.lane, workers=means.workers, run_id=traffic.run_id, log=means.log
+    ) as crew:
+        driver = _Driver(traffic, crew, means, search=plan.search)
         for ladder in _starting(plan.ladders, calibration):
             if plan.search:
-                found = ladders.search(ladder, driver.step, watcher.told)
-                outcome.searches.append(found)
+                outcome.searches.append(ladders.search(ladder, driver.step, tell))
                 folder.write_search([_search_row(each) for each in outcome.searches])
             else:
-                ladders.climb(ladder, driver.step, watcher.told)
-        folder.write_telemetry(sampler.samples)
+                ladders.climb(ladder, driver.step, tell)
 
 
 class _Driver:
     """Runs one step after the other on the same processes."""
 
-    def __init__(
-        self, traffic: Traffic, folder: runs.Run, crew: Crew, sampler: Sampler, outcome: Outcome, watcher: Watcher, *,
-        search: bool,
-    ) -> None:  # fmt: skip
-        self._traffic, self._folder, self._crew, self._sampler = traffic, folder, crew, sampler
-        self._outcome, self._watcher, self._search = outcome, watcher, search
+    def __init__(self, traffic: Traffic, crew: Crew, means: _Means, *, search: bool) -> None:
+        self._traffic, self._crew, self._means, self._search = traffic, crew, means, search
 
     def step(self, arrivals: Arrivals) -> StepResult:
-        step = StepRun(self._traffic, len(self._outcome.steps), arrivals, search=self._search)
+        means = self._means
+        step = StepRun(self._traffic, len(means.outcome.steps), arrivals, search=self._search)
         try:
-            result = run_step(self._crew, step, self._folder.append_line, self._sampler, self._watcher.step)
+            result = run_step(self._crew, step, means.folder.append_line, means.sampler, means.watcher.step)
         except KeyboardInterrupt:
-            cut = summary(step, workers=self._crew.n, busy=None, sampler=self._sampler)
+            cut = summary(step, workers=self._crew.n, busy=None, sampler=means.sampler)
             cut.row["notes"].append("interrupted")
             self._keep(cut)
             raise
         self._keep(result)
+        if step.ran_out:
+            raise self._traffic.allowance.stop()
         return result
 
     def _keep(self, result: StepResult) -> None:
-        self._outcome.steps.append(result.row)
-        self._folder.write_steps(self._outcome.steps)
-        self._watcher.stepped(result.row)
+        means = self._means
+        means.outcome.steps.append(result.row)
+        means.folder.write_steps(means.outcome.steps)
+        means.watcher.stepped(result.row)
 
 
 def default_workers() -> int:
@@ -174,11 +209,12 @@ def default_workers() -> int:
     return max(1, min(8, usable // 4))
 
 
-def _calibrated(plan: Plan, endpoint: Endpoint, folder: runs.Run) -> Calibration:
+def _calibrated(plan: Plan, endpoint: Endpoint, folder: runs.Run, allowance: Allowance) -> Calibration:
     local = plan.target.layer in LOCAL or bool(plan.target.quirks.get("ignore_eos"))
 
     def keep(measurement: Measurement) -> None:
         folder.append(replace(measurement, prompt=None, answer=None, reasoning=None))
+        allowance.settle(vars(measurement))
 
     async def ask() -> Calibration:
         async with Client(endpoint, run_id=folder.header.run_id) as client:
@@ -213,11 +249,20 @@ def _check_line(checked: SelfCheck) -> str:
     )
 
 
-def _traffic(plan: Plan, shape: Shape, calibration: Calibration, checked: SelfCheck | None, run_id: str) -> Traffic:
+def _spending(allowance: Allowance, shape: Shape) -> list[str]:
+    if allowance.price is None or not allowance.per_request_usd(shape):
+        return []
+    each = f"a request costs about {allowance.per_request_usd(shape):.6f} $"
+    if allowance.max_usd is None:
+        return [f"{each}, and nothing limits what this load spends: --max-usd does"]
+    return [f"{each}; at most {allowance.max_usd} $ are spent"]
+
+
+def _traffic(plan: Plan, shape: Shape, calibration: Calibration, allowance: Allowance) -> Traffic:
     options = plan.target.options
     limits = plan.slo.limits.values() if plan.slo else ()
     return Traffic(
-        run_id=run_id,
+        run_id="",
         shape=shape,
         cache=plan.cache,
         lane=plan.lane,
@@ -229,7 +274,7 @@ def _traffic(plan: Plan, shape: Shape, calibration: Calibration, checked: SelfCh
         exact_prompts=calibration.recipe.exact,
         options={"temperature": options.temperature, "seed": options.seed, "extra": dict(options.extra)},
         trace=plan.trace,
-        self_check=checked,
+        allowance=allowance,
     )
 
 
@@ -256,7 +301,7 @@ def _search_row(found: SearchResult) -> dict[str, Any]:
     }
 
 
-def _header(plan: Plan, results: Path) -> runs.Header:
+def _header(plan: Plan) -> runs.Header:
     now = datetime.now(UTC)
     here = machine.describe()
     suite = f"load-{plan.shape.name}"

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import cast, get_args
 
+from bench.budget import dollars
+from bench.catalog import Price, Target
 from bench.catalog import load as load_catalog
 from bench.catalog import target as find_target
 from bench.client import Lane, key_of
@@ -33,6 +37,8 @@ def plans(
     workers: int | None = None,
     seed: int = 0,
     self_check: bool = True,
+    max_usd: str | None = None,
+    allow_unknown_price: bool = False,
 ) -> list[Plan]:
     """One plan per target; ConfigError naming the option, the value and the way out."""
     if not targets:
@@ -48,6 +54,8 @@ def plans(
     for target in found:
         if target.engine is None:
             key_of(target.endpoint())
+    limit = dollars(max_usd) if max_usd is not None else None
+    prices = {target.id: _price(target, limit, allow_unknown_price) for target in found}
     return [
         checked_plan(
             Plan(
@@ -63,10 +71,25 @@ def plans(
                 seed=seed,
                 self_check=self_check,
                 trace=trace,
+                max_usd=limit,
+                price=prices[target.id],
             )
         )
         for target in found
     ]
+
+
+def _price(target: Target, limit: Decimal | None, allow_unknown: bool) -> Price | None:
+    """The price that will hold; ConfigError when there is none and spending is limited."""
+    from bench.price import price_for
+
+    price = price_for(target, target.model, datetime.now(UTC))
+    if price is None and limit is not None and target.layer != "reference" and not allow_unknown:
+        raise ConfigError(
+            f"{target.id}: no price is known, so --max-usd {limit} can't be kept; "
+            "set usd_per_mtok_in and usd_per_mtok_out in targets.toml, or pass --allow-unknown-price"
+        )
+    return price
 
 
 def _trace(texts: Sequence[str]) -> Trace | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from bisect import bisect_right
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,7 @@ from bench.stats import wilson
 if TYPE_CHECKING:
     import numpy as np
 
+    from bench.load.allowance import Allowance
     from bench.load.crew import Crew
     from bench.load.selfcheck import SelfCheck
     from bench.load.shapes import Shape
@@ -53,6 +55,9 @@ class Traffic:
     """Fields of each Request: temperature, seed, extra."""
     trace: Trace | None = None
     self_check: SelfCheck | None = None
+    idle_power_w: float | None = None
+    """Of all GPU boards with the target loaded and nothing asked of it."""
+    allowance: Allowance
 
 
 @dataclass(kw_only=True)
@@ -86,6 +91,8 @@ class StepRun:
             self.until_ns += len(self.due_ns) * 500
         self.rows = StepRows(self.start_ns)
         self.verdict: Verdict = "undecided"
+        self.ran_out = False
+        """Whether the allowance ended it."""
         self._looked = 0
 
     def commands(self, workers: int) -> list[dict[str, Any]]:
@@ -119,8 +126,22 @@ class StepRun:
 
     def take(self, row: dict[str, Any]) -> None:
         self.rows.add(row)
+        self.traffic.allowance.settle(row)
+
+    @property
+    def under_way(self) -> int:
+        """Requests that may be under way now."""
+        if not self.arrivals.is_open:
+            return self.arrivals.concurrency or 0
+        due = bisect_right(self.due_ns, time.perf_counter_ns() - self.start_ns)
+        return max(0, due - len(self.rows))
 
     def enough(self) -> bool:
+        """Whether the step is to end now: the allowance is used up, or a search has its verdict."""
+        self.ran_out = self.ran_out or self.traffic.allowance.used_up(self.under_way, self.traffic.shape)
+        return self.ran_out or self._has_verdict()
+
+    def _has_verdict(self) -> bool:
         """In a search: whether the verdict is out. Requests count in the order they were due, up to the first that is
         not over yet: those that end soonest must not speak for those still waiting."""
         if not self.search or len(self.rows) - self._looked < max(_LOOK_EVERY, self._looked // 50):
@@ -205,6 +226,8 @@ def summary(step: StepRun, *, workers: int, busy: float | None, sampler: Sampler
         "window_start_ns": found.start_ns,
         "window_end_ns": found.end_ns,
         "slo": dict(traffic.slo.limits) if traffic.slo else None,
+        "slo_target": traffic.slo.target if traffic.slo else None,
+        "idle_power_w": traffic.idle_power_w,
         "n_sent": len(rows),
         "n_failed": int((~_among(columns["status"], (*ANSWERED, "cancelled"))).sum()),
         "search_verdict": step.verdict if step.search else None,

@@ -68,7 +68,7 @@ create table load_step (
     fixed_lengths boolean, exact_prompts boolean, duration_s double,
     start_ns bigint, end_ns bigint, window_start_ns bigint, window_end_ns bigint,
     valid boolean, reasons varchar, notes varchar, over_saturated boolean,
-    slo varchar, n_good bigint, n_bad bigint, n_left_out bigint,
+    slo varchar, slo_target double, n_good bigint, n_bad bigint, n_left_out bigint,
     slo_attainment double, slo_low double, slo_high double, goodput_rps double, search_verdict varchar,
     system_out_tps double, system_in_tps double, wasted_tps double,
     inflight_mean double, inflight_max bigint, n_sent bigint, n_failed bigint,
