@@ -79,6 +79,7 @@ def _columns(rows: Sequence[Row]) -> list[tuple[str, Callable[[Row], str]]]:
         ("e2e ms\np50", lambda row: figure(row.get("e2e_ms_p50"))),
         ("e2e ms\np95", lambda row: figure(row.get("e2e_ms_p95"))),
         ("stall ms\np95", lambda row: figure(row.get("chunk_gap_max_ms_p95"))),
+        ("± ms\np99", lambda row: figure(row.get("stamp_error_p99_ms"))),
     ]
 
 
@@ -139,24 +140,27 @@ def heading(run: Sequence[Row]) -> str:
     workers = f"{_count(row['workers'])} client process{'' if row['workers'] == 1 else 'es'}"
     client = f"{row['lane'] or 'unknown'} client, {workers}"
     lines = [
-        f"{row['target']} under load: {row['shape']}, {row['cache'] or 'unknown'} cache",
+        f"{row['target']} under load: {row['shape'] or 'unknown shape'}, {row['cache'] or 'unknown'} cache",
         f"{lengths}, {prompts}; {client}; {str(row['started_at'] or 'unknown')[:10]}",
         measured(run),
     ]
     if row["slo"]:
-        lines.append(f"good: {slo_text(row['slo'])}")
+        share = f"; {row['slo_target']:.4g} of the requests must be" if row.get("slo_target") is not None else ""
+        lines.append(f"good: {slo_text(row['slo'])}{share}")
     return "\n".join(map(printable, lines))
 
 
 def measured(run: Sequence[Row]) -> str:
-    """How far the latencies of a run may be off because of this client: the worst of its steps."""
-    own, ttft, e2e = (
+    """How far the latencies of a run may be off because of this client, at the 99th percentile of its requests."""
+    ttft, e2e = (
         max((row[name] for row in run if row[name] is not None), default=None)
-        for name in ("stamp_error_p99_ms", "self_ttft_error_p99_ms", "self_e2e_error_p99_ms")
+        for name in ("self_ttft_error_p99_ms", "self_e2e_error_p99_ms")
     )
+    own = sorted(row["stamp_error_p99_ms"] for row in run if row["stamp_error_p99_ms"] is not None)
     checked = f"TTFT {figure(ttft)} ms, end to end {figure(e2e)} ms at p99"
     ceiling = min((row["self_events_per_s"] for row in run if row["self_events_per_s"] is not None), default=None)
-    told = f"± {figure(own)} ms" if own is not None else "with an unknown error"
+    ends = list(dict.fromkeys(map(figure, (own[0], own[-1])))) if own else []
+    told = f"± {' to '.join(ends)} ms" if own else "with an unknown error"
     if ttft is None and e2e is None and ceiling is None:
         return f"measured {told}; this client was not checked against a null server"
     return f"measured {told}; this client against a null server: {checked}, up to {_count(ceiling)} events/s"

@@ -151,7 +151,7 @@ def load_step(step: int = 0, **changes: Any) -> dict[str, Any]:
         "fixed_lengths": True, "exact_prompts": True, "duration_s": 10.0,
         "start_ns": 0, "end_ns": 10_000 * MS, "window_start_ns": 2_000 * MS, "window_end_ns": 10_000 * MS,
         "valid": True, "reasons": [], "notes": [], "over_saturated": False,
-        "slo": {"ttft_ms": 100}, "n_good": 99, "n_bad": 1, "n_left_out": 0,
+        "slo_target": None, "slo": {"ttft_ms": 100}, "n_good": 99, "n_bad": 1, "n_left_out": 0,
         "slo_attainment": 0.99, "slo_low": 0.946, "slo_high": 0.998, "goodput_rps": 12.375, "search_verdict": None,
         "system_out_tps": 137.5, "system_in_tps": 250.0, "wasted_tps": 0.0,
         "inflight_mean": 7.9, "inflight_max": 8, "n_sent": 125, "n_failed": 0,
