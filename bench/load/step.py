@@ -204,7 +204,7 @@ def summary(step: StepRun, *, workers: int, busy: float | None, sampler: Sampler
     ttft_ns = columns["first_token_ns"] - begun
     found = steady.find(
         start_ns=step.start_ns, end_ns=step.start_ns + n_bins * BIN_NS, tokens=tokens[0],
-        sent_ns=columns["sent_ns"], over_ns=columns["end_ns"], ttft_ns=ttft_ns, at_ns=begun,
+        sent_ns=columns["sent_ns"], over_ns=columns["end_ns"], ttft_ns=ttft_ns, at_ns=begun, open_loop=arrivals.is_open,
     )  # fmt: skip
     steady_rows = begun >= (found.start_ns or step.start_ns)
     client = _client({name: column[steady_rows] for name, column in columns.items()}, busy, open_loop=arrivals.is_open)

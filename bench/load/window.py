@@ -8,7 +8,7 @@ a drift that is both sure and large is no steady state.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import sqrt
+from math import inf, sqrt
 from typing import TYPE_CHECKING
 
 from bench.load.rows import BIN_NS
@@ -21,10 +21,16 @@ SERIES = 250
 """A series is brought to about so many values."""
 DRIFT = 0.15
 """Largest change over the window, as a share of the mean, that is let pass."""
-SURE_T = 3.25
-"""t of a slope on batch means, 9 degrees of freedom: 99%."""
 BATCHES = 11
+FEWEST_BATCHES = 4
+SURE_T = {2: 9.92, 3: 5.84, 4: 4.60, 5: 4.03, 6: 3.71, 7: 3.50, 8: 3.36, 9: 3.25}
+"""99% of Student's t, two-sided, by degrees of freedom: two less than there are batches."""
+ANSWERS_PER_BATCH = 2
+"""A batch is at least so many answers long: the requests under way are the same ones for the time of one."""
 CLIP = 0.1
+SURE_RISE = 3.0
+"""Standard deviations beyond which a change of a Poisson count is none by chance."""
+TOKENS, UNDER_WAY, TTFT = "tokens/s", "requests under way", "TTFT"
 LEAST_SHARE = 0.3
 """A window shorter than this share of the step says that the step was too short."""
 LEAST_REQUESTS = 10
@@ -43,7 +49,7 @@ class Window:
 
 def find(
     *, start_ns: int, end_ns: int, tokens: np.ndarray, sent_ns: np.ndarray, over_ns: np.ndarray, ttft_ns: np.ndarray,
-    at_ns: np.ndarray,
+    at_ns: np.ndarray, open_loop: bool = True,
 ) -> Window:  # fmt: skip
     """The window of a step from `start_ns` to `end_ns`.
 
@@ -69,20 +75,41 @@ def find(
     begin = -(-max(ends) // BIN_NS)
     window = Window(start_ns=start_ns + begin * BIN_NS, end_ns=start_ns + n_bins * BIN_NS, reasons=())
     later = at_ns >= start_ns + begin * BIN_NS
-    drifts = {
-        "tokens/s": drift(tokens[begin:n_bins]),
-        "requests under way": drift(under_way[begin:]),
-        "TTFT": drift(ttft_ns[later]),
-    }
+    answer_bins = float(np.nanmedian(over_ns - sent_ns)) / BIN_NS
+    change = _changes(tokens[begin:n_bins], under_way[begin:], ttft_ns[later], answer_bins, open_loop=open_loop)
     reasons = [
-        f"no steady state: {name} {'rose' if change > 0 else 'fell'} by {abs(change):.0%} over the window"
-        for name, change in drifts.items()
-        if change is not None
+        f"no steady state: {name} {'rose' if by > 0 else 'fell'} by {abs(by):.0%} over the window"
+        for name, by in change.items()
+        if by is not None
     ]
     if n_bins - begin < LEAST_SHARE * n_bins:
         reasons.append(f"too short: its warm-up took {begin * BIN_NS / 1e9:.1f} s of {n_bins * BIN_NS / 1e9:.1f} s")
-    rising = (drifts["requests under way"] or 0) > 0
+    if n_bins - begin < 2 * answer_bins:
+        answer_s = answer_bins * BIN_NS / 1e9
+        reasons.append(f"too short: an answer takes {answer_s:.1f} s, and the window has less than two of them")
+    rising = open_loop and (change[UNDER_WAY] or 0) > 0 and (change[TTFT] or 0) > 0
     return Window(start_ns=window.start_ns, end_ns=window.end_ns, reasons=tuple(reasons), rising=rising)
+
+
+def _changes(
+    tokens: np.ndarray, under_way: np.ndarray, ttft_ns: np.ndarray, answer_bins: float, *, open_loop: bool
+) -> dict[str, float | None]:
+    """What each series changed by over the window, where that is sure and large.
+
+    In open loop requests under way, and with them tokens/s, wander by chance: in a system that stands still their
+    number has the variance of a Poisson count (M/G/infinity), and only what exceeds that is a change. In closed loop
+    answers come in waves, so that a batch must hold several.
+    """
+    if open_loop:
+        mean = float(under_way.mean())
+        chance = SURE_RISE * sqrt(2 / mean) if mean else inf
+        return {
+            TOKENS: drift(tokens, least=max(DRIFT, chance)),
+            UNDER_WAY: drift(under_way, least=max(DRIFT, chance)),
+            TTFT: drift(ttft_ns),
+        }
+    batches = int(min(BATCHES, max(FEWEST_BATCHES, len(tokens) / (ANSWERS_PER_BATCH * answer_bins + 1e-9))))
+    return {TOKENS: drift(tokens, batches), UNDER_WAY: None, TTFT: drift(ttft_ns, batches)}
 
 
 def mser(series: np.ndarray) -> int:
@@ -105,19 +132,19 @@ def mser(series: np.ndarray) -> int:
     return int(np.argmin(errors[: n // 2 + 1])) * BATCH
 
 
-def drift(series: np.ndarray) -> float | None:
-    """Change over the whole series by its slope, as a share of its mean; None unless it is sure and large."""
+def drift(series: np.ndarray, batches: int = BATCHES, *, least: float = DRIFT) -> float | None:
+    """Change over the whole series by its slope, as a share of its mean; None unless it is sure and over `least`."""
     import numpy as np
 
-    if len(series) < 2 * BATCHES or not series.mean():
+    if len(series) < 2 * batches or not series.mean():
         return None
-    means = np.array([part.mean() for part in np.array_split(series, BATCHES)])
-    x = np.arange(BATCHES) - (BATCHES - 1) / 2
+    means = np.array([part.mean() for part in np.array_split(series, batches)])
+    x = np.arange(batches) - (batches - 1) / 2
     slope = float((x * means).sum() / (x**2).sum())
     rest = means - means.mean() - slope * x
-    stderr = sqrt(float((rest**2).sum()) / (BATCHES - 2) / float((x**2).sum()))
-    change = slope * BATCHES / float(means.mean())
-    return change if abs(change) > DRIFT and abs(slope) > SURE_T * stderr else None
+    stderr = sqrt(float((rest**2).sum()) / (batches - 2) / float((x**2).sum()))
+    change = slope * batches / float(means.mean())
+    return change if abs(change) > least and abs(slope) > SURE_T[batches - 2] * stderr else None
 
 
 def inflight(sent_ns: np.ndarray, over_ns: np.ndarray, start_ns: int, n_bins: int) -> np.ndarray:
