@@ -2,9 +2,9 @@
 
     python -m bench.load.null_server        (prints its URL; ends when its standard input does)
 
-Each answer is `tokens` events, one every `gap_ms`, by the model's name: `null?tokens=40&gap_ms=20`. When each was
-written is said in the last event's `system_fingerprint`, `FIRST,FINISH`, in nanoseconds of the machine's monotonic
-clock, which is the client's clock too.
+Each answer is `tokens` events, one every `gap_ms` (0: all at once), by the model's name: `null?tokens=40&gap_ms=20`.
+When each was written is said in the last event's `system_fingerprint`, `FIRST,FINISH`, in nanoseconds of the machine's
+monotonic clock, which is the client's clock too.
 """
 
 from __future__ import annotations
@@ -62,7 +62,12 @@ class Line(asyncio.Protocol):
         self._gap_s = float(plan.get("gap_ms", 20)) / 1000
         self._due_s = self._loop.time() + self._gap_s
         self._write(_HEAD)
-        self._timer = self._loop.call_at(self._due_s, self._token)
+        if self._gap_s:
+            self._timer = self._loop.call_at(self._due_s, self._token)
+        else:
+            self._first_ns = time.perf_counter_ns()
+            self._write(TOKEN * self._tokens)
+            self._finish()
 
     def _token(self) -> None:
         if self._transport is None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bench.client import Lane
 from bench.errors import EngineError
@@ -43,44 +43,51 @@ class SelfCheck:
 
 def check(*, lane: Lane, workers: int, log: Path) -> SelfCheck:
     """Runs the client processes of a load against a null server for a good second."""
-    recipe = Recipe(words=tuple(f" {word}" for word in WORDS), cost=1, filler=None, overhead=0, exact=False)
     truths: list[tuple[int, int]] = []
-    with _null_server(log) as url:
-        endpoint = Endpoint(
-            target_id="null", base_url=url, wire="openai_chat", model=f"null?tokens={TOKENS}&gap_ms={GAP_MS}"
-        )
-        with Crew(endpoint, recipe, lane=lane, workers=workers, run_id=None, log=log) as crew:
-            start_ns = time.perf_counter_ns() + 50_000_000
-            rows = StepRows(start_ns)
-            shares = [STREAMS // workers + (worker < STREAMS % workers) for worker in range(workers)]
-            end_ns = start_ns + round(SECONDS * 1e9)
-            common = {
-                "step": 0,
-                "start_ns": start_ns,
-                "end_ns": end_ns,
-                "until_ns": end_ns + 2_000_000_000,
-                "workers": workers,
-                "due_ns": [],
-                "numbers": [],
-                "shape": parse_shape("16x8").as_dict(),
-                "seed": [0],
-                "nonce": "null",
-                "cache": "cold",
-                "lane": lane,
-                "ignore_eos": False,
-                "options": {},
-            }
+    rows = StepRows(0)
 
-            def row(_: bytes, told: dict[str, object]) -> None:
-                if told["status"] == "ok":
-                    rows.add(told)
-                    first, _comma, finish = str(told["system_fingerprint"]).partition(",")
-                    truths.append((int(first), int(finish)))
+    def row(_: bytes, told: dict[str, Any]) -> None:
+        if told["status"] == "ok":
+            rows.add(told)
+            first, _comma, finish = str(told["system_fingerprint"]).partition(",")
+            truths.append((int(first), int(finish)))
 
-            done = crew.step([{**common, "slots": share} for share in shares], row, lambda: False)
+    with null_server(log) as url, null_crew(url, TOKENS, GAP_MS, lane=lane, workers=workers, log=log) as crew:
+        done = crew.step(null_commands(STREAMS, SECONDS, lane=lane, workers=workers), row, lambda: False)
     if not truths:
         raise EngineError("the self-check got no answer from its own null server; its log is client.log")
-    return _compared(rows.columns(), truths, max(told["cpu_s"] for told in done) * workers)
+    return _compared(rows.columns(), truths, sum(told["cpu_s"] for told in done))
+
+
+def null_crew(url: str, tokens: int, gap_ms: float, *, lane: Lane, workers: int, log: Path) -> Crew:
+    """Client processes that ask a null server for answers of so many tokens, so far apart."""
+    recipe = Recipe(words=tuple(f" {word}" for word in WORDS), cost=1, filler=None, overhead=0, exact=False)
+    model = f"null?tokens={tokens}&gap_ms={gap_ms}"
+    endpoint = Endpoint(target_id="null", base_url=url, wire="openai_chat", model=model)
+    return Crew(endpoint, recipe, lane=lane, workers=workers, run_id=None, log=log)
+
+
+def null_commands(streams: int, seconds: float, *, lane: Lane, workers: int) -> list[dict[str, Any]]:
+    """One closed step of so many streams, a command for each process."""
+    start_ns = time.perf_counter_ns() + 50_000_000
+    end_ns = start_ns + round(seconds * 1e9)
+    common = {
+        "step": 0,
+        "start_ns": start_ns,
+        "end_ns": end_ns,
+        "until_ns": end_ns + 2_000_000_000,
+        "workers": workers,
+        "due_ns": [],
+        "numbers": [],
+        "shape": parse_shape("16x8").as_dict(),
+        "seed": [0],
+        "nonce": "null",
+        "cache": "cold",
+        "lane": lane,
+        "ignore_eos": False,
+        "options": {},
+    }
+    return [{**common, "slots": streams // workers + (worker < streams % workers)} for worker in range(workers)]
 
 
 def _compared(columns: dict[str, np.ndarray], truths: list[tuple[int, int]], cpu_s: float) -> SelfCheck:
@@ -100,7 +107,8 @@ def _compared(columns: dict[str, np.ndarray], truths: list[tuple[int, int]], cpu
 
 
 @contextmanager
-def _null_server(log: Path) -> Iterator[str]:
+def null_server(log: Path) -> Iterator[str]:
+    """A null server's URL for the length of the block."""
     with log.open("ab") as errors, own_module("bench.load.null_server", errors) as process:
         assert process.stdout is not None
         url = process.stdout.readline().decode().strip()

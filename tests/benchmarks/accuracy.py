@@ -29,7 +29,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from fake import Running, Truth, fake_server, text_of
-from peers import Heard, Load, Outside, PeerError, Session, aiperf, guidellm, here, vllm_style
+from peers import Heard, Load, Outside, PeerError, Session, aiperf, bench_load, guidellm, here, vllm_style
 from peers.here import ours, stock
 from peers.programs import program
 
@@ -55,12 +55,14 @@ SESSIONS: dict[str, Session] = {
     "httpx": here.stock_session,
     "vllm-style": vllm_style.session,
 }
-"""Clients in this process. `bench load`, which has its own, belongs below: run it, and return `bench_load.seen_in`."""
+"""Clients in this process."""
 OUTSIDE = {"guidellm": guidellm.heard, "aiperf": aiperf.heard}
 
 
 def clients(plan: argparse.Namespace) -> Iterator[tuple[str, Outside]]:
     """By name, what makes a load into what was heard."""
+    yield "bench load", bench_load.heard
+    yield "load raw", partial(bench_load.heard, lane="raw")
     for name, session in SESSIONS.items():
         yield name, partial(here.hear, session)
     for name in plan.peers:
