@@ -407,7 +407,7 @@ def main() -> NoReturn:
         print(f"error: {error}", file=sys.stderr)
     except KeyboardInterrupt:
         status = INTERRUPTED
-        print("interrupted; what was answered is kept, run the same command to go on", file=sys.stderr)
+        print("interrupted; what was answered is kept, and the same `bench run` goes on with it", file=sys.stderr)
     except BrokenPipeError:  # the reader of a pipe has seen enough
         status = 0
         _discard(sys.stdout)

@@ -89,9 +89,8 @@ def told(seen: list[tuple[float, float, float]], folder: Path, code: int, errors
     events = sum(row["chunks"] for row in kept)
     print(f"{events:,} events in {seconds:.0f} s: {events / seconds * 60:,.0f} a minute")
     cut = sum(row["status"] == "cancelled" for row in kept)
-    print(
-        f"{step['n_sent']:,} requests sent, {len(kept):,} rows ({cut:,} cut off by Ctrl-C), {step['n_failed']} failed"
-    )
+    sent, failed = step["n_sent"], step["n_failed"]
+    print(f"{sent:,} requests sent, {len(kept):,} rows ({cut:,} cut off by Ctrl-C), {failed} failed")
     status = json.loads((folder / "run.json").read_text())["status"]
     print(f"exit {code}, run {status}: {errors.strip().splitlines()[-1]}")
     lost = sent - len(kept)
