@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import pandas
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "report", "run"]
+__all__ = ["__version__", "report", "run", "run_load"]
 
 
 def run(
@@ -47,6 +47,24 @@ def run(
         if outcome.stop is not None:
             raise outcome.stop
     return found
+
+
+def run_load(target: str, *, results: str | Path = "results", **asked: Any) -> pandas.DataFrame:
+    """Load one target and return its steps, a row each; columns as in `analysis.load`.
+
+    `asked` is what `bench load` takes: `arrivals` (a list), `shape`, `duration_s`, `slo`, `attainment`, `search`,
+    `cache`, `client`, `workers`, `seed`, `self_check`, `max_usd`. Works inside a running event loop. Raises the
+    BenchError that stopped the load, after everything that came has been kept.
+    """
+    from bench import analysis, database, load, load_progress
+    from bench.load import asked as asking
+
+    (plan,) = asking.plans([target], **asked)
+    outcome = load.run(plan, Path(results), load_progress.watcher())
+    if outcome.stop is not None:
+        raise outcome.stop
+    database.build(Path(results))
+    return analysis.load(Path(results), [str(outcome.run_id)])
 
 
 def report(results: str | Path = "results", run_ids: Sequence[str] | None = None) -> pandas.DataFrame:

@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
@@ -51,8 +52,8 @@ class Finding:
 
 
 def machine(catalog: Catalog, results: Path) -> list[Finding]:
-    """This machine, its GPUs, the engines and keys it has, and the store."""
-    return [*_hardware(), *_engines(), *_keys(catalog), *_store(results)]
+    """This machine, its GPUs, how exact our client is on it, the engines and keys it has, and the store."""
+    return [*_hardware(), *_client(), *_engines(), *_keys(catalog), *_store(results)]
 
 
 def _hardware() -> Iterator[Finding]:
@@ -71,6 +72,19 @@ def _hardware() -> Iterator[Finding]:
         yield Finding(
             what="GPU", state="ok", found=f"{gpu['name']}, {gpu['memory_gib']:.0f} GiB, driver {gpu.get('driver')}"
         )
+
+
+def _client() -> Iterator[Finding]:
+    """What our own client can do here, against a server that only keeps time."""
+    from bench.load.selfcheck import check
+
+    with tempfile.TemporaryDirectory(prefix="bench-doctor-") as folder:
+        try:
+            seen = check(lane="httpx", workers=1, log=Path(folder) / "client.log")
+        except BenchError as error:
+            yield Finding(what="client", state="bad", found=str(error))
+            return
+    yield Finding(what="client", state="ok", found=seen.line())
 
 
 def _engines() -> Iterator[Finding]:

@@ -6,7 +6,6 @@ flat and nothing is lost; what the steps say is in `load_steps.json`, and in the
 
 from __future__ import annotations
 
-import asyncio
 import os
 import time
 from collections.abc import Sequence
@@ -20,7 +19,7 @@ from typing import Any, Protocol
 
 from bench import machine, runs
 from bench.catalog import Price, Target
-from bench.client import Client, Lane, new_event_loop
+from bench.client import Client, Lane
 from bench.errors import BenchError, BudgetStop, ConfigError, EngineError, RunError
 from bench.load import ladder as ladders
 from bench.load.allowance import Allowance
@@ -29,7 +28,7 @@ from bench.load.calibrate import Calibration, Calibrator
 from bench.load.crew import Crew
 from bench.load.ladder import SearchResult
 from bench.load.prompts import Cache
-from bench.load.selfcheck import SelfCheck, check
+from bench.load.selfcheck import check
 from bench.load.shapes import Shape
 from bench.load.slo import Slo
 from bench.load.step import StepResult, StepRun, Traffic, summary
@@ -135,7 +134,7 @@ def _loaded(plan: Plan, endpoint: Endpoint, folder: runs.Run, outcome: Outcome, 
         checked = check(lane=plan.lane, workers=workers, log=log) if plan.self_check else None
         idle = sampler.between(idle_from_ns, time.perf_counter_ns() - IDLE_TAIL_NS)
         if checked is not None:
-            watcher.told(_check_line(checked))
+            watcher.told(f"this client, against a null server here: {checked.line()}")
         traffic = replace(
             _traffic(plan, shape, calibration, allowance),
             run_id=folder.header.run_id,
@@ -210,6 +209,8 @@ def default_workers() -> int:
 
 
 def _calibrated(plan: Plan, endpoint: Endpoint, folder: runs.Run, allowance: Allowance) -> Calibration:
+    from bench.judge import LoopThread
+
     local = plan.target.layer in LOCAL or bool(plan.target.quirks.get("ignore_eos"))
 
     def keep(measurement: Measurement) -> None:
@@ -221,8 +222,8 @@ def _calibrated(plan: Plan, endpoint: Endpoint, folder: runs.Run, allowance: All
             calibrator = Calibrator(client, keep, try_ignore_eos=local)
             return await calibrator.calibrate(local=local)
 
-    with asyncio.Runner(loop_factory=new_event_loop) as runner:
-        return runner.run(ask())
+    with LoopThread() as loop:
+        return loop.call(ask())
 
 
 def _fitted(shape: Shape, calibration: Calibration) -> Shape:
@@ -240,13 +241,6 @@ def _fitting(plan: Plan, shape: Shape, calibration: Calibration) -> list[str]:
     if not calibration.fixed_lengths and plan.target.layer not in LOCAL:
         told.append("answers end where the model ends them: a hosted API takes no ignore_eos")
     return told
-
-
-def _check_line(checked: SelfCheck) -> str:
-    return (
-        f"this client, against a null server here: TTFT {checked.ttft_error_p99_ms:.3f} ms off, end-to-end "
-        f"{checked.e2e_error_p99_ms:.3f} ms (p99, n = {checked.n}); {checked.events_per_s:,.0f} events per CPU second"
-    )
 
 
 def _spending(allowance: Allowance, shape: Shape) -> list[str]:

@@ -40,6 +40,11 @@ class SelfCheck:
     def error_p99_ms(self) -> float:
         return max(self.ttft_error_p99_ms, self.e2e_error_p99_ms)
 
+    def line(self) -> str:
+        """For a person."""
+        off = f"TTFT {self.ttft_error_p99_ms:.3f} ms off, end to end {self.e2e_error_p99_ms:.3f} ms"
+        return f"{off} (p99, n = {self.n}); {self.events_per_s:,.0f} events per CPU second"
+
 
 def check(*, lane: Lane, workers: int, log: Path) -> SelfCheck:
     """Runs the client processes of a load against a null server for a good second."""
