@@ -13,13 +13,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bench import analysis, database, runs
+from bench import analysis, database, machine, runs
 from bench.load import Outcome, Plan, run
 from bench.load.asked import plans
 from bench.records import ANSWERED
 from tests.conformance import EXPECTED, outcomes
 from tests.fake import Running, fake_server
 from tests.quality_runs import BENCH, bench, environment
+from tests.test_machine import Boards
 
 BAD_INPUT = [
     "stall_headers", "stall_mid", "reset", "reset_before", "half_429", "reset_half", "big_frame", "never_ending",
@@ -153,6 +154,33 @@ def test_prompts_begin_alike_only_where_they_are_meant_to(server: Running, tmp_p
     assert len(shared) == (0 if cache == "cold" else 1)
     assert {kind for kind, _ in prompts} == ({"cold", "warm"} if cache == "mixed" else {cache})
     assert len({" ".join(words[-8:]) for _, words in prompts}) == len(prompts)
+
+
+def test_energy_is_the_boards_over_the_window_with_the_idle_power_beside_it(
+    server: Running, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(machine, "_nvml", lambda: Boards(400, 300))
+    step = load(server, tmp_path, arrivals=["closed:2"], self_check=True).steps[0]
+    window_s = (step["window_end_ns"] - step["window_start_ns"]) / 1e9
+    assert step["idle_power_w"] == pytest.approx(700, rel=0.05)
+    assert step["energy_j"] == pytest.approx(700 * window_s, rel=0.05)
+    assert step["j_per_tok_out"] == pytest.approx(700 / step["system_out_tps"], rel=0.05)
+    assert len(list(tmp_path.glob("runs/*/telemetry.parquet"))) == 1
+
+
+def test_an_allowance_ends_a_load_before_it_is_exceeded(server: Running, tmp_path: Path) -> None:
+    (tmp_path / "targets.toml").write_text(
+        f'[[targets]]\nid = "dear"\nbase_url = "{server.url}"\nmodel = "fake?tokens=asked&gap_ms=5"\n'
+        "usd_per_mtok_in = 10.0\nusd_per_mtok_out = 100.0\n"
+    )
+    done = bench(
+        "load", "-t", "dear", "--arrivals", "closed:3", "--shape", "40x20", "--duration", "60", "--no-self-check",
+        "--max-usd", "0.05", "--results", str(tmp_path), cwd=tmp_path,
+    )  # fmt: skip
+    assert done.returncode == 4, done.stderr
+    assert "the allowance of 0.05 $ is used up" in done.stderr
+    spent = database.sql(tmp_path, "select sum(usd) from cost")[1][0][0]
+    assert 0.03 < spent <= 0.05
 
 
 # -------------------------------------------------------------------------------------------------------------- trouble

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -19,6 +19,7 @@ from typing import Any, Protocol
 
 from bench import machine, runs
 from bench.catalog import Price, Target
+from bench.catalog.address import is_loopback
 from bench.client import Client, Lane
 from bench.errors import BenchError, BudgetStop, ConfigError, EngineError, RunError
 from bench.load import ladder as ladders
@@ -129,7 +130,7 @@ def _loaded(plan: Plan, endpoint: Endpoint, folder: runs.Run, outcome: Outcome, 
         watcher.told(note)
     workers = plan.workers or default_workers()
     log = folder.path / "client.log"
-    with Sampler() as sampler:
+    with _power(plan.target) as sampler:
         idle_from_ns = time.perf_counter_ns()
         checked = check(lane=plan.lane, workers=workers, log=log) if plan.self_check else None
         idle = sampler.between(idle_from_ns, time.perf_counter_ns() - IDLE_TAIL_NS)
@@ -145,6 +146,18 @@ def _loaded(plan: Plan, endpoint: Endpoint, folder: runs.Run, outcome: Outcome, 
             _climbed(plan, endpoint, calibration, traffic, _Means(folder, outcome, watcher, sampler, workers, log))
         finally:
             folder.write_telemetry(sampler.samples)
+
+
+@contextmanager
+def _power(target: Target) -> Iterator[Sampler]:
+    """Reads the power of this machine's GPUs if they may be the target's; else a sampler that has seen nothing."""
+    sampler = Sampler()
+    here = target.engine is not None or is_loopback(target.base_url or "")
+    if not here or target.layer == "reference":
+        yield sampler
+        return
+    with sampler:
+        yield sampler
 
 
 @dataclass(frozen=True)
