@@ -24,14 +24,14 @@ class Load:
     over_s: np.ndarray
     tokens_s: np.ndarray
 
-    def found(self) -> Window:
+    def found(self, *, open_loop: bool = True) -> Window:
         n_bins = round(self.seconds * BINS_PER_S)
         bins = np.floor(self.tokens_s.ravel() * BINS_PER_S).astype(int)
         tokens = np.bincount(bins[(bins >= 0) & (bins < n_bins)], minlength=n_bins).astype(float)
         return window.find(
             start_ns=START_NS, end_ns=START_NS + n_bins * BIN_NS, tokens=tokens,
             sent_ns=START_NS + self.at_s * 1e9, over_ns=START_NS + self.over_s * 1e9,
-            ttft_ns=(self.first_s - self.at_s) * 1e9, at_ns=START_NS + self.at_s * 1e9,
+            ttft_ns=(self.first_s - self.at_s) * 1e9, at_ns=START_NS + self.at_s * 1e9, open_loop=open_loop,
         )  # fmt: skip
 
     def frozen(self, begin_s: float, end_s: float) -> "Load":
@@ -140,12 +140,46 @@ def test_a_server_at_three_quarters_of_its_capacity_is_hardly_ever_called_rising
 
 
 def test_requests_that_drain_are_no_steady_state_but_not_rising() -> None:
-    load = stationary(1, seconds=60)
+    load = stationary(1, seconds=60, rate=60)
     lasting = np.clip(2.0 - load.at_s / 40, 0.2, 3)  # answers get shorter all the time
     load.over_s = load.first_s + (load.over_s - load.first_s) * lasting * 4
     found = load.found()
     assert not found.rising
     assert any("requests under way fell by" in reason for reason in found.reasons)
+
+
+def in_slots(seed: int, slots: int, seconds: float = 30, slower: float = 0.0) -> Load:
+    """Closed loop: each slot sends as soon as it is answered; answers get slower by the share `slower`."""
+    rng = np.random.default_rng(seed)
+    at: list[float] = []
+    waits: list[float] = []
+    lasting: list[float] = []
+    for _ in range(slots):
+        free = -20.0
+        while free < seconds:
+            by = 1 + slower * max(free, 0) / seconds
+            wait, rest = 0.1 * np.exp(rng.normal(0, 0.4)) * by, 0.8 * np.exp(rng.normal(0, 0.5)) * by
+            at.append(free)
+            waits.append(wait)
+            lasting.append(rest)
+            free += wait + rest
+    sent = np.array(at)
+    first = sent + np.array(waits)
+    over = first + np.array(lasting)
+    return Load(seconds, sent, first, over, np.linspace(first, over, 20, axis=1))
+
+
+@pytest.mark.parametrize("slots", [1, 8])
+def test_a_closed_loop_that_stands_still_is_rarely_called_unsteady_and_never_rising(slots: int) -> None:
+    found = [in_slots(seed, slots).found(open_loop=False) for seed in range(150)]
+    assert sum(bool(one.reasons) for one in found) <= 0.05 * 150 + 5
+    assert not any(one.rising for one in found)
+
+
+def test_a_closed_loop_that_gets_slower_is_no_steady_state_but_not_rising() -> None:
+    found = in_slots(0, 16, seconds=60, slower=1.5).found(open_loop=False)
+    assert any("TTFT rose by" in reason for reason in found.reasons)
+    assert not found.rising
 
 
 @pytest.mark.parametrize("where", [0.55, 0.8])
