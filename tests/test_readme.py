@@ -9,10 +9,13 @@ import typer
 
 from bench.cli import app
 
-README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = [README, *(page.read_text(encoding="utf-8") for page in sorted((ROOT / "docs").glob("*.md")))]
 COMMANDS = [
-    shlex.split(line.partition("  #")[0])[1:]
-    for block in re.findall(r"```console\n(.*?)```", README, re.DOTALL)
+    shlex.split(re.split(r"\s#", line)[0])[1:]
+    for page in PAGES
+    for block in re.findall(r"```console\n(.*?)```", page, re.DOTALL)
     for line in re.findall(r"^\$ (bench .*)$", block, re.MULTILINE)
 ]
 

@@ -1,4 +1,4 @@
-"""How long until something happens: `bench --help` beside typer's import, and the first request of `bench run`.
+"""How long until something happens: `bench --help` beside typer's import, the first request of `bench run` and `load`.
 
 python tests/benchmarks/start.py            prints medians of several starts, and their ratio
 """
@@ -28,12 +28,17 @@ def seconds(command: list[str], cwd: Path) -> float:
     return time.perf_counter() - began
 
 
-def first_request_s(folder: Path) -> float:
-    """From the start of `bench run` until the server on this machine has its first question (one monotonic clock)."""
+RUN = ("run", "--limit", "1")
+LOAD = ("load", "--arrivals", "closed:1", "--shape", "20x4", "--duration", "2")
+
+
+def first_request_s(folder: Path, verb: tuple[str, ...]) -> float:
+    """From the start of the command until the server on this machine has its first question (one monotonic clock)."""
+    folder.mkdir()
     with knowing_server(folder) as server:
-        command = [*BENCH, "run", "-t", f"{server.url}#fake", "--limit", "1", "--results", str(folder / "results")]
+        command = [*BENCH, *verb, "-t", f"{server.url}#fake", "--results", str(folder / "results")]
         began_ns = time.monotonic_ns()
-        seconds(command, folder)
+        subprocess.run(command, cwd=folder, env=environment(), check=False, capture_output=True)
         lines = server.log_path.read_text().splitlines()
         arrived = [row["arrived_ns"] for row in map(json.loads, lines) if row["path"].endswith("/chat/completions")]
         return (min(arrived) - began_ns) / 1e9
@@ -42,14 +47,15 @@ def first_request_s(folder: Path) -> float:
 def main() -> None:
     with tempfile.TemporaryDirectory() as text:
         folder = Path(text)
-        helps, typers, firsts = [], [], []
+        helps, typers, firsts, loads = [], [], [], []
         for i in range(STARTS):  # alternating, so that a busy moment touches both sides
             helps.append(seconds([*BENCH, "--help"], folder))
             typers.append(seconds([sys.executable, "-c", "import typer"], folder))
-            (folder / str(i)).mkdir()
-            firsts.append(first_request_s(folder / str(i)))
+            firsts.append(first_request_s(folder / f"run{i}", RUN))
+            loads.append(first_request_s(folder / f"load{i}", LOAD))
     print(f"bench --help            {median(helps):.3f} s, {median(helps) / median(typers):.2f} × `import typer`")
     print(f"first request of a run  {median(firsts):.2f} s after the start of the process (median of {STARTS})")
+    print(f"first request of a load {median(loads):.2f} s after the start of the process (median of {STARTS})")
 
 
 if __name__ == "__main__":
