@@ -149,7 +149,10 @@ def test_an_overloaded_server_is_asked_again(server: Running) -> None:
         ("fault=400", "http_error"),
     ],
 )
-def test_a_server_that_answers_nothing_is_an_engine_error_of_one_line(server: Running, plan: str, said: str) -> None:
+def test_a_server_that_answers_nothing_is_an_engine_error_of_one_line(
+    server: Running, plan: str, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bench.load.calibrate._PATIENCE", 1)
     with pytest.raises(EngineError) as told:
         calibrated(server.url, plan)
     assert str(told.value).startswith(f"t: nothing to load: {said}: ")
