@@ -101,7 +101,6 @@ def test_a_wait_that_was_given_up_does_not_ring_for_the_next() -> None:
     ringing(ask)
 
 
-@pytest.mark.xfail(strict=True, raises=TimeoutError, reason="its end forgets the waiter that came after it")
 def test_one_that_is_being_given_up_does_not_take_the_next_with_it() -> None:
     async def ask(alarm: Alarm) -> None:
         soon = asyncio.create_task(alarm.until(time.perf_counter_ns() + 300 * MS))

@@ -24,7 +24,7 @@ from bench.client import Client, Lane
 from bench.errors import BenchError, BudgetStop, ConfigError, EngineError, RunError
 from bench.load import ladder as ladders
 from bench.load.allowance import Allowance
-from bench.load.arrivals import Arrivals, Ladder
+from bench.load.arrivals import Arrivals, Ladder, check_size
 from bench.load.calibrate import Calibration, Calibrator
 from bench.load.crew import Crew
 from bench.load.ladder import SearchResult
@@ -40,6 +40,7 @@ from bench.records import Endpoint, Measurement
 
 SUITE_VERSION = "1"
 """Raised when the shapes or the way prompts are built change: other traffic, another series."""
+LEAST_S, MOST_S = 2.0, 7 * 86_400.0
 GRACE_S = 10.0
 IDLE_TAIL_NS = 150_000_000
 """Power is read ten times a second: the last moments before the load may not be covered yet."""
@@ -108,7 +109,7 @@ def run(plan: Plan, results: Path, watcher: Watcher) -> Outcome:
         except KeyboardInterrupt:
             _closed(folder, outcome, "interrupted")
             raise
-        except (BudgetStop, EngineError, RunError) as stop:
+        except (BudgetStop, ConfigError, EngineError, RunError) as stop:
             outcome.stop = stop
             _closed(folder, outcome, "interrupted")
         else:
@@ -340,6 +341,11 @@ def checked_plan(plan: Plan) -> Plan:
         raise ConfigError("--search needs arrivals that can be raised: closed, constant, poisson or gamma")
     if plan.search and any(len(ladder.steps) > 1 for ladder in plan.ladders):
         raise ConfigError("--search finds its own levels: give at most the first, like --arrivals closed or poisson:2")
-    if plan.duration_s < 2:
-        raise ConfigError(f"--duration {plan.duration_s:g}: a step needs at least 2 s to show a steady state")
+    if not LEAST_S <= plan.duration_s <= MOST_S:
+        raise ConfigError(f"--duration {plan.duration_s:g}: a step lasts from {LEAST_S:g} s to {MOST_S / 3600:g} hours")
+    if not 0 <= plan.seed < 1 << 63:
+        raise ConfigError(f"--seed {plan.seed}: give a whole number from 0 on")
+    for ladder in plan.ladders:
+        for step in ladder.steps:
+            check_size(step, plan.duration_s + GRACE_S)
     return plan

@@ -38,13 +38,14 @@ class Alarm:
             return
         assert self._libc is not None
         setting = struct.pack("@qqqq", 0, 0, *divmod(due_ns, 1_000_000_000))
-        self._waiter = self._loop.create_future()
+        waiter = self._waiter = self._loop.create_future()
         if self._libc.timerfd_settime(self._fd, _ABSOLUTE, setting, None):
             raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
         try:
-            await self._waiter
+            await waiter
         finally:
-            self._waiter = None
+            if self._waiter is waiter:
+                self._waiter = None
 
     def close(self) -> None:
         if self._fd >= 0:

@@ -21,7 +21,10 @@ Kind = Literal["closed", "constant", "poisson", "gamma", "trace"]
 KINDS: tuple[Kind, ...] = ("closed", "constant", "poisson", "gamma", "trace")
 FORMS = "closed:N, constant:R, poisson:R, gamma:R,CV or trace:FILE (R = requests per second)"
 MOST_STREAMS = 60_000
+MOST_RPS = 100_000.0
 MOST_REQUESTS = 20_000_000
+CVS = (0.01, 100.0)
+"""Coefficients of variation that gaps can have: steadier is constant, burstier is one burst."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +48,11 @@ class Arrivals:
     def level(self) -> float:
         """What a ladder climbs: requests under way, or requests per second."""
         return float(self.concurrency or self.rate_rps or 0.0)
+
+    @property
+    def most(self) -> float:
+        """The level beyond which no climb or search goes."""
+        return MOST_STREAMS if self.kind == "closed" else MOST_RPS
 
     def at(self, level: float) -> Arrivals:
         """The same kind at another level."""
@@ -78,7 +86,8 @@ def parse(text: str, trace: Trace | None = None) -> Ladder:
 
     `closed` climbs from 1, `closed:4,8,...` from 8, `closed:1..64` from 1 to 64; `poisson` and the like climb too.
     """
-    name, _, rest = text.strip().partition(":")
+    text = "".join(c if c.isprintable() else " " for c in text).strip()
+    name, _, rest = text.partition(":")
     kind = next((known for known in KINDS if known == name), None)
     if kind is None:
         raise ConfigError(f"--arrivals {text}: {name!r} is no kind of arrival{nearest(name, KINDS)} (write {FORMS})")
@@ -120,7 +129,10 @@ def _gamma(text: str, rest: str) -> Arrivals:
     rate, comma, cv = rest.partition(",")
     if not comma:
         raise ConfigError(f"--arrivals {text}: gamma needs a rate and a coefficient of variation, like gamma:4,2")
-    return Arrivals(kind="gamma", rate_rps=_number(text, rate), cv=_number(text, cv))
+    found = Arrivals(kind="gamma", rate_rps=_number(text, rate), cv=_number(text, cv))
+    if not CVS[0] <= found.cv <= CVS[1]:
+        raise ConfigError(f"--arrivals {text}: a coefficient of variation is from {CVS[0]:g} to {CVS[1]:g}")
+    return found
 
 
 def _number(text: str, part: str) -> float:
@@ -141,8 +153,10 @@ def schedule_ns(arrivals: Arrivals, seconds: float, seed: Sequence[int], trace: 
         assert trace is not None
         return [due for due in trace.due_ns if due < seconds * 1e9]
     rate = arrivals.rate_rps or 0.0
-    if rate * seconds > MOST_REQUESTS:
-        raise ConfigError(f"{arrivals} for {seconds:g} s is over {MOST_REQUESTS:,} requests; ask for a shorter step")
+    check_size(arrivals, seconds)
+    if arrivals.kind == "constant":
+        due_s = np.arange(1, int(rate * seconds) + 2) / rate
+        return [int(due) for due in np.rint(due_s * 1e9).astype(np.int64) if due < round(seconds * 1e9)]
     due_s = np.empty(0)
     rng = np.random.default_rng([int(part) for part in seed])
     while not due_s.size or due_s[-1] < seconds:
@@ -154,15 +168,15 @@ def schedule_ns(arrivals: Arrivals, seconds: float, seed: Sequence[int], trace: 
     return [int(due) for due in np.rint(due_s[due_s < seconds] * 1e9).astype(np.int64)]
 
 
-def _gaps_s(arrivals: Arrivals, n: int, rng: np.random.Generator) -> np.ndarray:
-    import numpy as np
+def check_size(arrivals: Arrivals, seconds: float) -> None:
+    """ConfigError for a schedule that no machine would hold."""
+    if arrivals.kind in ("constant", "poisson", "gamma") and (arrivals.rate_rps or 0.0) * seconds > MOST_REQUESTS:
+        raise ConfigError(f"{arrivals} for {seconds:g} s is over {MOST_REQUESTS:,} requests; ask for a shorter step")
 
+
+def _gaps_s(arrivals: Arrivals, n: int, rng: np.random.Generator) -> np.ndarray:
     mean_s = 1.0 / (arrivals.rate_rps or 1.0)
-    match arrivals.kind:
-        case "constant":
-            return np.full(n, mean_s)
-        case "poisson":
-            return rng.exponential(mean_s, n)
-        case _:
-            shape = 1.0 / arrivals.cv**2
-            return rng.gamma(shape, mean_s / shape, n)
+    if arrivals.kind == "poisson":
+        return rng.exponential(mean_s, n)
+    shape = 1.0 / arrivals.cv**2
+    return rng.gamma(shape, mean_s / shape, n)

@@ -46,6 +46,7 @@ def plans(
     asked = arrivals or ["closed"]
     trace = _trace([*asked, shape or ""])
     wanted = shape or ("trace" if any(text.startswith("trace") for text in asked) and trace and trace.lengths else None)
+    objectives.check_target(attainment)
     limits = objectives.parse(slo, attainment) if slo is not None else None
     _known("--cache", cache, CACHES)
     _known("--client", client, get_args(Lane))

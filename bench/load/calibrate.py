@@ -80,8 +80,8 @@ class Calibrator:
             raise EngineError(f"{first.target_id}: nothing to load: {first.status}: {first.error}")
         if self._ignore_eos and first.out_tokens != ANSWER_TOKENS:
             self._ignore_eos = False
-            counted = "says no count" if first.out_tokens is None else f"made {first.out_tokens} of {ANSWER_TOKENS}"
-            self._notes.append(f"lengths of answers are not fixed: with ignore_eos the server {counted} tokens")
+            made = "said not how many" if first.out_tokens is None else f"made {first.out_tokens} of {ANSWER_TOKENS}"
+            self._notes.append(f"lengths of answers are not fixed: with ignore_eos the server {made} tokens")
         return first
 
     async def _tokenizer(self) -> tuple[tuple[str, ...] | None, int, str | None]:
@@ -129,7 +129,8 @@ class Calibrator:
         words, more = PROBE_WORDS[1] - PROBE_WORDS[0], many - few
         if more <= 0 or more % words:
             self._notes.append(f"{words} words are {more} tokens here: prompts are of about the length asked")
-            return replace(plain, cost=max(1, round(more / words)), overhead=max(0, few - PROBE_WORDS[0]))
+            cost = max(1, round(more / words))
+            return replace(plain, cost=cost, overhead=max(0, few - PROBE_WORDS[0] * cost))
         cost = more // words
         return await self._proved(replace(plain, cost=cost, overhead=few - PROBE_WORDS[0] * cost))
 

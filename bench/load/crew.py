@@ -8,8 +8,10 @@ from __future__ import annotations
 import json
 import os
 import selectors
+import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
@@ -89,29 +91,25 @@ class Crew:
 
         `row` gets each row as its line and as an object, `enough` is asked all the time and ends the step early. The
         step also ends when every request that counts is over. KeyboardInterrupt is raised once all is stopped and
-        every row is in.
+        every row is in; a second Ctrl-C is raised at once.
         """
         for worker, command in enumerate(commands):
             self._tell(worker, {"do": "step", **command})
         done: dict[int, Json] = {}
         settled: set[int] = set()
-        interrupted: KeyboardInterrupt | None = None
         stop_by_s = max(command["until_ns"] for command in commands) / 1e9 + STOP_S
         stopped = False
-        while len(done) < self.n:
-            try:
+        with Interrupts() as interrupts:
+            while len(done) < self.n:
                 self._take(row, settled, done)
-                if not stopped and (len(settled) == self.n or enough()):
+                if not stopped and (interrupts.came or len(settled) == self.n or enough()):
                     stopped = True
+                    stop_by_s = min(stop_by_s, time.perf_counter() + STOP_S)
                     self.stop()
-            except KeyboardInterrupt as pressed:
-                interrupted, stopped = pressed, True
-                stop_by_s = min(stop_by_s, time.perf_counter() + STOP_S)
-                self.stop()
-            if time.perf_counter() > stop_by_s:
-                raise EngineError(f"a client process did not end its step in time; {self._last_words()}")
-        if interrupted is not None:
-            raise interrupted
+                if time.perf_counter() > stop_by_s:
+                    raise EngineError(f"a client process did not end its step in time; {self._last_words()}")
+        if interrupts.came:
+            raise KeyboardInterrupt
         return [done[worker] for worker in range(self.n)]
 
     def _take(self, row: Callable[[bytes, Json], None], settled: set[int], done: dict[int, Json]) -> None:
@@ -154,6 +152,29 @@ class Crew:
     def _last_words(self) -> str:
         lines = self._log_path.read_text(errors="replace").strip().splitlines()[-8:]
         return "its log ends:\n" + "\n".join(f"  {line}" for line in lines) if lines else "its log is empty"
+
+
+class Interrupts:
+    """Ctrl-C (and SIGTERM) in the length of a block: the first is noted, so that nothing is cut off half-way through a
+    row; the second is raised. Outside the main thread, where no signal comes, inert."""
+
+    def __init__(self) -> None:
+        self.came = False
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> Interrupts:
+        if threading.current_thread() is threading.main_thread():
+            self._before = {number: signal.signal(number, self._note) for number in (signal.SIGINT, signal.SIGTERM)}
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _note(self, *_: object) -> None:
+        if self.came:
+            raise KeyboardInterrupt
+        self.came = True
 
 
 @contextmanager

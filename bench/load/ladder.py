@@ -15,6 +15,7 @@ GAIN = 1.05
 """Doubling the requests under way for less throughput than this is past the knee."""
 REFINEMENTS = 2
 MOST_STEPS = 24
+MOST_SEARCH_STEPS = 40
 CLOSE = 1.05
 """A search in open loop ends when what passes and what does not are this near."""
 
@@ -37,16 +38,17 @@ class SearchResult:
 
     def line(self, target: float) -> str:
         """One sentence for a person."""
+        share = f"{100 * target:.6g}%"
         unit = "requests under way" if self.kind == "closed" else "requests/s"
         steps = f"{self.n_steps} steps"
         why = f" ({self.reason})" if self.reason else ""
         if self.low is None:
-            return f"no load kept {target:.0%} within the SLO, not even {self.high:g} {unit}; {steps}{why}"
+            return f"no load kept {share} within the SLO, not even {self.high:g} {unit}; {steps}{why}"
         if self.high is None:
-            return f"at least {self.low:g} {unit} keep {target:.0%} within the SLO; {steps}{why}"
+            return f"at least {self.low:g} {unit} keep {share} within the SLO; {steps}{why}"
         beyond = f", {self.failed:g} fails" if self.failed is not None and self.failed > self.high else ""
         what = "fails" if self.failed == self.high else "is not sure"
-        return f"{self.low:g} {unit} keep {target:.0%} within the SLO, {self.high:g} {what}{beyond}; {steps}{why}"
+        return f"{self.low:g} {unit} keep {share} within the SLO, {self.high:g} {what}{beyond}; {steps}{why}"
 
 
 def climb(ladder: Ladder, run: RunStep, tell: Callable[[str], None]) -> None:
@@ -59,12 +61,11 @@ def climb(ladder: Ladder, run: RunStep, tell: Callable[[str], None]) -> None:
     if not ladder.climbs:
         return
     while len(done) < MOST_STEPS:
-        level = done[-1][0].level * 2
-        if level >= ladder.last:
-            if done[-1][0].level < ladder.last and _go_on(done, done[-1][0], tell):
-                done.append((done[-1][0].at(ladder.last), run(done[-1][0].at(ladder.last))))
+        top = max((arrivals for arrivals, _ in done), key=lambda arrivals: arrivals.level)
+        end = min(ladder.last, top.most)
+        if top.level >= end:
             break
-        following = done[-1][0].at(level)
+        following = top.at(min(top.level * 2, end))
         if not _go_on(done, following, tell) or _past_knee(done):
             break
         done.append((following, run(following)))
@@ -92,7 +93,7 @@ def _go_on(done: list[tuple[Arrivals, StepResult]], following: Arrivals, tell: C
 
 
 def _past_knee(done: list[tuple[Arrivals, StepResult]]) -> bool:
-    if len(done) < 2 or done[-1][0].is_open:
+    if len(done) < 2 or done[-1][0].is_open or done[-1][0].level <= done[-2][0].level:
         return False
     before, after = done[-2][1].out_tps, done[-1][1].out_tps
     return before is not None and after is not None and after < GAIN * before
@@ -119,7 +120,7 @@ def search(ladder: Ladder, run: RunStep, tell: Callable[[str], None]) -> SearchR
     found = SearchResult(kind=first.kind)
     level = first.level
     low, high, failed = 0.0, inf, inf
-    while found.n_steps < MOST_STEPS:
+    while found.n_steps < MOST_SEARCH_STEPS:
         arrivals = first.at(level)
         result = run(arrivals)
         verdict = "fails" if result.over_saturated and result.verdict != "passes" else result.verdict
@@ -134,15 +135,16 @@ def search(ladder: Ladder, run: RunStep, tell: Callable[[str], None]) -> SearchR
         if result.client_bound and verdict != "fails":
             found.reason = "this client is at its limit"
             break
-        if verdict == "passes" and low >= ladder.last:
+        end = min(ladder.last, first.most)
+        if verdict == "passes" and low >= end:
             found.reason = "the ladder's end"
             break
-        following = _next(first, low, high, ladder.last)
+        following = _next(first, low, high, end)
         if following is None:
             break
         level = following
     else:
-        found.reason = f"at most {MOST_STEPS} steps"
+        found.reason = f"at most {MOST_SEARCH_STEPS} steps"
     found.low = low or None
     found.high = None if high == inf else high
     found.failed = None if failed == inf else failed

@@ -19,6 +19,8 @@ STAMPS = ("sched_ns", "sent_ns", "first_event_ns", "first_token_ns", "first_answ
 COUNTS = ("doc_id", "in_tokens", "in_cached_tokens", "out_tokens", "reasoning_tokens", "chunks", "read_lag_max_ns")
 ANSWERED = ("ok", "refused", "truncated", "filtered")
 UNKNOWN = -1
+MOST = 1 << 62
+"""A count beyond this is nonsense that some server said: unknown."""
 
 
 class StepRows:
@@ -51,7 +53,7 @@ class StepRows:
         row["first_merged"] = len(offsets) > 1 and offsets[0] == offsets[1]
         for name, column in self._columns.items():
             value = row.get(name)
-            column.append(UNKNOWN if value is None else value)
+            column.append(value if value is not None and abs(value) < MOST else UNKNOWN)
         if status not in ANSWERED and status != "cancelled":
             self.failures[f"{status}{_of(row)}"] += 1
         if row.get("response_model"):
@@ -67,13 +69,14 @@ class StepRows:
         bins = [(base + offset) // BIN_NS for offset in offsets]
         good = status in ANSWERED or status == "cancelled"
         tokens = row.get("out_tokens")
+        tokens = tokens if tokens is not None and tokens < MOST else None
         if status in ANSWERED and tokens is not None and not _hidden(row):
             self._chunks_known += len(bins)
             self._tokens_known += tokens
             self._out.add(bins, tokens / len(bins))
         else:
             (self._loose if good else self._waste).add(bins, 1.0)
-        if good and (in_tokens := row.get("in_tokens")) is not None:
+        if good and (in_tokens := row.get("in_tokens")) is not None and in_tokens < MOST:
             self._in.add(bins[:1], in_tokens)
 
     @property

@@ -40,15 +40,21 @@ def parse(text: str, target: float = TARGET) -> Slo:
         name, sign, value = (piece.strip() for piece in part.partition("="))
         if name not in LIMITS:
             raise ConfigError(f"--slo {text}: {name!r} is no limit{nearest(name, LIMITS)}")
+        if name in limits:
+            raise ConfigError(f"--slo {text}: {name} stands twice; give it once")
         try:
             limits[name] = float(value)
         except ValueError:
             limits[name] = math.nan
         if not sign or not math.isfinite(limits[name]) or limits[name] <= 0:
             raise ConfigError(f"--slo {text}: {name} needs a positive number of milliseconds, like {name}=500")
+    check_target(target)
+    return Slo(limits=limits, target=target)
+
+
+def check_target(target: float) -> None:
     if not 0 < target < 1:
         raise ConfigError(f"--attainment {target:g}: give a share between 0 and 1, like 0.99")
-    return Slo(limits=limits, target=target)
 
 
 def judged(columns: Mapping[str, np.ndarray], slo: Slo | None, *, open_loop: bool) -> np.ndarray:
@@ -91,7 +97,8 @@ def values_ms(columns: Mapping[str, np.ndarray], name: str, *, open_loop: bool) 
 
 def _tpot_ms(columns: Mapping[str, np.ndarray]) -> np.ndarray:
     """(last - first) / (N - 1), reasoning that was not streamed left out. An answer of one token has no TPOT to miss:
-    0 here, so that it is not counted bad."""
+    0 here, so that it is not counted bad. More tokens in a single chunk were not streamed: not known, never instant.
+    """
     import numpy as np
 
     reasoning = np.nan_to_num(columns["reasoning_tokens"])
@@ -100,7 +107,7 @@ def _tpot_ms(columns: Mapping[str, np.ndarray]) -> np.ndarray:
     span_ms = (columns["last_token_ns"] - columns["first_token_ns"]) / 1e6
     with np.errstate(invalid="ignore", divide="ignore"):
         tpot = np.where((columns["chunks"] >= 2) & (tokens >= 2), span_ms / (tokens - 1), np.nan)
-    tpot[(tokens < 2) | (columns["chunks"] == 1)] = 0.0
+    tpot[tokens < 2] = 0.0
     return tpot
 
 
@@ -108,7 +115,7 @@ def _so_far_ms(columns: Mapping[str, np.ndarray], name: str, *, open_loop: bool)
     """For an answer cut off: how long it had been waited for; no limit on the pace of tokens is missed by waiting."""
     import numpy as np
 
-    begun = columns["sched_ns"] if open_loop else columns["sent_ns"]
+    begun = columns["sched_ns"] if open_loop or name == "ttft_sched_ms" else columns["sent_ns"]
     waited: np.ndarray = (columns["end_ns"] - begun) / 1e6
     return np.full_like(waited, np.nan) if name == "tpot_ms" else waited
 

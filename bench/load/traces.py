@@ -10,9 +10,12 @@ from __future__ import annotations
 
 import csv
 import json
+import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +24,11 @@ from bench.errors import ConfigError
 TIMES = ("timestamp", "arrival_s", "time")
 INS = ("in_tokens", "input_length", "contexttokens", "prompt_tokens")
 OUTS = ("out_tokens", "output_length", "generatedtokens", "completion_tokens")
+
+
+MOST_TOKENS = 100_000_000
+LONGEST_S = 1e12
+_MORE_DIGITS = re.compile(r"(\.\d{6})\d+")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,37 +51,50 @@ class Trace:
 
 def read(path: Path) -> Trace:
     """ConfigError naming file, line and value for whatever is not such a file."""
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        why = getattr(error, "strerror", None) or "it is not text"
-        raise ConfigError(f"trace {path}: cannot be read ({why})") from error
-    rows = _json_rows(path, lines) if lines and lines[0].lstrip().startswith("{") else list(csv.DictReader(lines))
+    rows = _rows(path)
     if not rows:
         raise ConfigError(f"trace {path}: no rows; give CSV with a head line, or JSON lines, with a column `timestamp`")
-    parsed = [_row(path, number, row) for number, row in enumerate(rows, 2)]
-    times = [at_s for at_s, _, _ in parsed]
-    if times != sorted(times):
-        late = next(i for i in range(1, len(times)) if times[i] < times[i - 1])
-        raise ConfigError(f"trace {path}: row {late + 1} comes before the one above it; sort the file by time")
-    lengths = tuple((i, o) for _, i, o in parsed if i is not None and o is not None)
+    parsed = [(number, *_row(path, number, row)) for number, row in rows]
+    for (_, before_s, _, _), (number, at_s, _, _) in pairwise(parsed):
+        if at_s < before_s:
+            raise ConfigError(f"trace {path}: line {number} comes before the one above it; sort the file by time")
+    first_s = parsed[0][1]
+    lengths = tuple((i, o) for _, _, i, o in parsed if i is not None and o is not None)
     return Trace(
         name=path.name,
-        due_ns=tuple(round((at_s - times[0]) * 1e9) for at_s in times),
+        due_ns=tuple(round((at_s - first_s) * 1e9) for _, at_s, _, _ in parsed),
         lengths=lengths if len(lengths) == len(parsed) else (),
     )
 
 
-def _json_rows(path: Path, lines: list[str]) -> list[dict[str, Any]]:
+def _rows(path: Path) -> list[tuple[int, dict[str, Any]]]:
+    """(line of the file, row) of every row."""
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        why = getattr(error, "strerror", None) or "it is not text"
+        raise ConfigError(f"trace {path}: cannot be read ({why})") from error
+    if text.lstrip().startswith("{"):
+        return _json_rows(path, text.splitlines())
+    reader = csv.DictReader(text.splitlines())
+    try:
+        return [(reader.line_num, row) for row in reader]
+    except csv.Error as error:
+        raise ConfigError(f"trace {path}: line {reader.line_num} is not CSV: {error}") from error
+
+
+def _json_rows(path: Path, lines: list[str]) -> list[tuple[int, dict[str, Any]]]:
     rows = []
     for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
         try:
-            row = json.loads(line) if line.strip() else None
-        except ValueError as error:
+            row = json.loads(line)
+        except (ValueError, RecursionError) as error:
             raise ConfigError(f"trace {path}: line {number} is not JSON: {line[:60]!r}") from error
-        if row is not None and not isinstance(row, dict):
+        if not isinstance(row, dict):
             raise ConfigError(f"trace {path}: line {number} is not an object")
-        rows += [row] if row is not None else []
+        rows.append((number, row))
     return rows
 
 
@@ -88,15 +109,28 @@ def _row(path: Path, number: int, row: Mapping[str, Any]) -> tuple[float, int | 
 
 
 def _seconds(path: Path, number: int, value: Any) -> float:
+    """Seconds as they are; of a date those since 1970, in UTC where it names no zone."""
     try:
-        return float(value)
-    except (TypeError, ValueError):
-        pass
+        seconds = float(value)
+    except (TypeError, ValueError, OverflowError):
+        seconds = _date(str(value).strip())
+    if not abs(seconds) < LONGEST_S:
+        raise ConfigError(f"trace {path}: line {number}: {shown(value)} is neither seconds nor a date")
+    return seconds
+
+
+def _date(text: str) -> float:
+    """NaN for what is no date. Some traces write more decimals than Python reads."""
     try:
-        text = str(value).strip()
-        return datetime.fromisoformat(text[:26].rstrip("Z")).timestamp()  # some traces write seven decimals
-    except ValueError as error:
-        raise ConfigError(f"trace {path}: row {number}: {value!r} is neither seconds nor a date") from error
+        found = datetime.fromisoformat(_MORE_DIGITS.sub(r"\1", text))
+    except ValueError:
+        return math.nan
+    return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
+
+
+def shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:59]}…"
 
 
 def _count(path: Path, number: int, named: Mapping[str, Any], names: tuple[str, ...]) -> int | None:
@@ -107,6 +141,6 @@ def _count(path: Path, number: int, named: Mapping[str, Any], names: tuple[str, 
         count = int(float(found[0]))
     except (TypeError, ValueError, OverflowError):
         count = 0
-    if count < 1:
-        raise ConfigError(f"trace {path}: row {number}: {found[0]!r} is no number of tokens")
+    if not 1 <= count <= MOST_TOKENS:
+        raise ConfigError(f"trace {path}: line {number}: {shown(found[0])} is no number of tokens")
     return count

@@ -125,6 +125,7 @@ def mser(series: np.ndarray) -> int:
     if n < 4:
         return 0
     means = np.clip(means, *np.quantile(means, (CLIP, 1 - CLIP)))
+    means = means - means.mean()  # else rounding decides where nothing varies
     # Sums from the end, so that the variance of every tail costs one pass.
     tail, squares = np.cumsum(means[::-1])[::-1], np.cumsum((means**2)[::-1])[::-1]
     left = np.arange(n, 0, -1)

@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from decimal import Decimal
-from math import isfinite
 from typing import Any, cast
 
 from pydantic_core import from_json
@@ -21,6 +20,7 @@ from bench.records import Endpoint, Request
 from bench.wires import Event, Usage
 
 DONE = Event(done=True)
+LARGEST = 1e15
 
 
 def common_body(endpoint: Endpoint, request: Request) -> dict[str, Any]:
@@ -156,8 +156,8 @@ def _object(usage: Mapping[str, Any], key: str) -> Mapping[str, Any]:
 
 
 def number(value: object) -> float | None:
-    """A finite JSON number; None for anything else."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not isfinite(value):
+    """A JSON number as a row can hold it; None for anything else, also for what no count or probability ever is."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) < LARGEST:
         return None
     return float(value)
 
