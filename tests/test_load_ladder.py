@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.load.arrivals import MOST_STREAMS, Arrivals, parse
-from bench.load.ladder import CLOSE, MOST_SEARCH_STEPS, SearchResult, climb, search
+from bench.load.ladder import CLOSE, MOST_STEPS, SearchResult, climb, search
 from bench.load.slo import Verdict
 from bench.load.step import StepResult
 
@@ -127,7 +127,7 @@ def test_a_server_that_answers_nothing_is_not_asked_more() -> None:
 def test_a_climb_of_a_server_without_a_knee_ends_all_the_same() -> None:
     server = Pretend(saturating(10**9))
     server.climb("closed")
-    assert len(server.asked) <= MOST_SEARCH_STEPS + 2
+    assert len(server.asked) <= MOST_STEPS + 2
 
 
 @pytest.mark.parametrize("searches", [False, True])
