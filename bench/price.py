@@ -9,6 +9,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, Protocol
 
 from bench.catalog import Catalog, Price, Target, load
+from bench.errors import ConfigError
 
 if TYPE_CHECKING:
     from genai_prices.types import ModelInfo
@@ -49,6 +50,21 @@ def price_for(
     return _from_book(catalog, target.provider, name, at.date()) or _from_genai_prices(
         catalog.providers[target.provider].price_book, target.provider, name, at
     )
+
+
+def price_under(
+    target: Target, max_usd: Decimal | None, *, when: dt.datetime | dt.date, allow_unknown: bool
+) -> Price | None:
+    """The price that will hold; ConfigError where there is none although spending is limited, unless that is allowed.
+
+    Models of ours (layer `reference`) cost nothing."""
+    price = price_for(target, target.model, when)
+    if price is None and max_usd is not None and target.layer != "reference" and not allow_unknown:
+        raise ConfigError(
+            f"{target.id}: no price is known, so --max-usd {max_usd} can't be kept; "
+            "set usd_per_mtok_in and usd_per_mtok_out in targets.toml, or pass --allow-unknown-price"
+        )
+    return price
 
 
 def cost_usd(price: Price, usage: Usage) -> Decimal | None:

@@ -285,15 +285,10 @@ def borrowed(target: Target, *, log: Path | None = None) -> Iterator[Endpoint]:
 
 
 def _price(target: Target, manner: Manner) -> Price | None:
-    from bench.price import price_for
+    from bench.price import price_under
 
-    price = price_for(target, target.model, datetime.now(UTC).date())
-    if price is None and manner.max_usd is not None and target.layer != "reference" and not manner.allow_unknown_price:
-        raise ConfigError(
-            f"{target.id}: no price is known, so --max-usd {manner.max_usd} can't be kept; "
-            "set usd_per_mtok_in and usd_per_mtok_out in targets.toml, or pass --allow-unknown-price"
-        )
-    return price
+    today = datetime.now(UTC).date()
+    return price_under(target, manner.max_usd, when=today, allow_unknown=manner.allow_unknown_price)
 
 
 def _untouched(question: Question, path: Path) -> Outcome:

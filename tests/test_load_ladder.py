@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from bench.load.arrivals import MOST_STREAMS, Arrivals, parse
 from bench.load.ladder import CLOSE, MOST_STEPS, SearchResult, climb, search
 from bench.load.slo import Verdict
-from bench.load.step import StepResult
+from bench.load.summary import StepResult
 
 Answer = Callable[[Arrivals], StepResult]
 

@@ -32,8 +32,9 @@ from bench.load.prompts import Cache
 from bench.load.selfcheck import check
 from bench.load.shapes import Shape
 from bench.load.slo import Slo
-from bench.load.step import StepResult, StepRun, Traffic, summary
+from bench.load.step import StepRun, Traffic
 from bench.load.step import run as run_step
+from bench.load.summary import StepResult, summary
 from bench.load.traces import Trace
 from bench.machine import Sampler
 from bench.records import Endpoint, Measurement

@@ -56,7 +56,7 @@ def plans(
         if target.engine is None:
             key_of(target.endpoint())
     limit = dollars(max_usd) if max_usd is not None else None
-    prices = {target.id: _price(target, limit, allow_unknown_price) for target in found}
+    prices = {target.id: _price(target, limit, allow_unknown=allow_unknown_price) for target in found}
     return [
         checked_plan(
             Plan(
@@ -80,17 +80,10 @@ def plans(
     ]
 
 
-def _price(target: Target, limit: Decimal | None, allow_unknown: bool) -> Price | None:
-    """The price that will hold; ConfigError when there is none and spending is limited."""
-    from bench.price import price_for
+def _price(target: Target, limit: Decimal | None, *, allow_unknown: bool) -> Price | None:
+    from bench.price import price_under
 
-    price = price_for(target, target.model, datetime.now(UTC))
-    if price is None and limit is not None and target.layer != "reference" and not allow_unknown:
-        raise ConfigError(
-            f"{target.id}: no price is known, so --max-usd {limit} can't be kept; "
-            "set usd_per_mtok_in and usd_per_mtok_out in targets.toml, or pass --allow-unknown-price"
-        )
-    return price
+    return price_under(target, limit, when=datetime.now(UTC), allow_unknown=allow_unknown)
 
 
 def _trace(texts: Sequence[str]) -> Trace | None:

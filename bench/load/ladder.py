@@ -8,7 +8,7 @@ from itertools import pairwise
 from math import inf, sqrt
 
 from bench.load.arrivals import Arrivals, Ladder
-from bench.load.step import StepResult
+from bench.load.summary import StepResult
 
 RunStep = Callable[[Arrivals], StepResult]
 GAIN = 1.05
