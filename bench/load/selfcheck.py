@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,10 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from bench.client import Lane
 from bench.errors import EngineError
+from bench.load.allowance import Allowance
+from bench.load.arrivals import Arrivals
 from bench.load.crew import Crew, own_module
 from bench.load.prompts import WORDS, Recipe
 from bench.load.rows import StepRows
 from bench.load.shapes import parse as parse_shape
+from bench.load.step import StepRun, Traffic
 from bench.records import Endpoint
 
 if TYPE_CHECKING:
@@ -58,7 +60,7 @@ def check(*, lane: Lane, workers: int, log: Path) -> SelfCheck:
             truths.append((int(first), int(finish)))
 
     with null_server(log) as url, null_crew(url, TOKENS, GAP_MS, lane=lane, workers=workers, log=log) as crew:
-        done = crew.step(null_commands(STREAMS, SECONDS, lane=lane, workers=workers), row, lambda: False)
+        done = crew.step(null_step(STREAMS, SECONDS, lane=lane).commands(workers), row, lambda: False)
     if not truths:
         raise EngineError("the self-check got no answer from its own null server; its log is client.log")
     return _compared(rows.columns(), truths, sum(told["cpu_s"] for told in done))
@@ -72,27 +74,23 @@ def null_crew(url: str, tokens: int, gap_ms: float, *, lane: Lane, workers: int,
     return Crew(endpoint, recipe, lane=lane, workers=workers, run_id=None, log=log)
 
 
-def null_commands(streams: int, seconds: float, *, lane: Lane, workers: int) -> list[dict[str, Any]]:
-    """One closed step of so many streams, a command for each process."""
-    start_ns = time.perf_counter_ns() + 50_000_000
-    end_ns = start_ns + round(seconds * 1e9)
-    common = {
-        "step": 0,
-        "start_ns": start_ns,
-        "end_ns": end_ns,
-        "until_ns": end_ns + 2_000_000_000,
-        "workers": workers,
-        "due_ns": [],
-        "numbers": [],
-        "shape": parse_shape("16x8").as_dict(),
-        "seed": [0],
-        "nonce": "null",
-        "cache": "cold",
-        "lane": lane,
-        "ignore_eos": False,
-        "options": {},
-    }
-    return [{**common, "slots": streams // workers + (worker < streams % workers)} for worker in range(workers)]
+def null_step(streams: int, seconds: float, *, lane: Lane) -> StepRun:
+    """One closed step of so many streams."""
+    traffic = Traffic(
+        run_id="null",
+        shape=parse_shape("16x8"),
+        cache="cold",
+        lane=lane,
+        seed=0,
+        duration_s=seconds,
+        grace_s=2.0,
+        slo=None,
+        fixed_lengths=False,
+        exact_prompts=False,
+        options={},
+        allowance=Allowance(price=None),
+    )
+    return StepRun(traffic, 0, Arrivals(kind="closed", concurrency=streams), search=False)
 
 
 def _compared(columns: dict[str, np.ndarray], truths: list[tuple[int, int]], cpu_s: float) -> SelfCheck:

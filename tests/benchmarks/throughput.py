@@ -19,7 +19,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from bench.client import Lane
-from bench.load.selfcheck import null_commands, null_crew, null_server
+from bench.load.selfcheck import null_crew, null_server, null_step
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,8 +49,8 @@ def measured(how: str, lane: Lane, workers: int, *, streams: int, tokens: int, g
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder) / "log"
         with null_server(log) as url, null_crew(url, tokens, gap_ms, lane=lane, workers=workers, log=log) as crew:
-            crew.step(null_commands(streams, 0.5, lane=lane, workers=workers), lambda *_: None, lambda: False)
-            done = crew.step(null_commands(streams, seconds, lane=lane, workers=workers), row, lambda: False)
+            crew.step(null_step(streams, 0.5, lane=lane).commands(workers), lambda *_: None, lambda: False)
+            done = crew.step(null_step(streams, seconds, lane=lane).commands(workers), row, lambda: False)
             took_s = max(told["wall_s"] for told in done)
     cpu_s = sum(told["cpu_s"] for told in done)
     return Row(how=how, lane=lane, workers=workers, events=sum(counted), seconds=took_s, cpu_s=cpu_s)
