@@ -89,7 +89,7 @@ def _client() -> Iterator[Finding]:
 
 def _engines() -> Iterator[Finding]:
     from bench import engines
-    from bench.engines.embedded import family
+    from bench.engines.embedded.family import family
 
     names = ", ".join(f"embedded:{model.name}" for model in family())
     yield Finding(what="engines", state="ok", found=f"{', '.join(engines.names())}; models here: {names}")

@@ -21,7 +21,7 @@ Row = dict[str, Any]
 
 def targets(catalog: Catalog) -> list[Row]:
     """Everything `-t` takes by name, and for each provider what is needed before it answers."""
-    from bench.engines.embedded import family
+    from bench.engines.embedded.family import family
 
     rows = [_row(f"embedded:{model.name}", "reference", "openai_completions", "nothing") for model in family()]
     rows += [_row(t.id, t.layer, t.wire, _needs(t.key_ref)) for t in catalog.targets.values()]

@@ -22,7 +22,7 @@ from bench.budget import Budget, cost_of, worst_usd
 from bench.catalog import Catalog, Price, Target
 from bench.catalog import suite as find_suite
 from bench.catalog import target as find_target
-from bench.engines.embedded import family
+from bench.engines.embedded.family import family
 from bench.errors import BenchError, BudgetStop, ConfigError, EngineError, RequestError, RunError, nearest
 from bench.items import items_file
 from bench.items import tasks as own_tasks

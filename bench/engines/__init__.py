@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import pkgutil
 import signal
 import subprocess
 import sys
@@ -18,14 +17,12 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
-from functools import cache
-from importlib import import_module
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from bench import registry
 from bench.engines.leash import STEPS_S
-from bench.errors import ConfigError, EngineError, nearest
+from bench.errors import ConfigError, EngineError
 from bench.records import ANSWERED, Endpoint, Message, Request
 
 if TYPE_CHECKING:
@@ -55,22 +52,15 @@ class Engine(Protocol):
         """What serves `target.model` on 127.0.0.1:port. ConfigError when it can't: no such model, no program."""
 
 
-@cache
 def names() -> tuple[str, ...]:
     """Engines there are, ours and others'."""
-    ours = [m.name for m in pkgutil.iter_modules(__path__) if hasattr(import_module(f"{__name__}.{m.name}"), "command")]
-    return tuple(sorted({*ours, *(point.name for point in entry_points(group="bench.engines"))}))
+    return registry.names(__name__, "command")
 
 
 def engine(name: str) -> Engine:
     """The engine called `name`, or ConfigError with the nearest one."""
-    for point in entry_points(group="bench.engines", name=name):
-        found: Engine = point.load()
-        return found
-    if name not in names():
-        raise ConfigError(f"engine {name!r} does not exist{nearest(name, names())}")
-    module: Engine = import_module(f"{__name__}.{name}")
-    return module
+    found: Engine = registry.found(__name__, "command", name, "engine")
+    return found
 
 
 @contextmanager

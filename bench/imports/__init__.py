@@ -11,18 +11,14 @@ printed stays beside it as `imported.json`, by the tool's own names.
 from __future__ import annotations
 
 import json
-import pkgutil
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
-from functools import cache
-from importlib import import_module
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, Protocol
 
-from bench import runs
-from bench.errors import ConfigError, RunError, nearest
+from bench import registry, runs
+from bench.errors import ConfigError, RunError
 from bench.imports.document import document
 from bench.imports.nouns import Imported, Source, Summary, utc
 from bench.runs import journal
@@ -43,22 +39,15 @@ class Format(Protocol):
         """The file as our nouns. ConfigError when it is not whole, or of a version that isn't known."""
 
 
-@cache
 def names() -> tuple[str, ...]:
     """Formats there are, ours and others'."""
-    ours = [m.name for m in pkgutil.iter_modules(__path__) if hasattr(import_module(f"{__name__}.{m.name}"), "read")]
-    return tuple(sorted({*ours, *(point.name for point in entry_points(group="bench.imports"))}))
+    return registry.names(__name__, "read")
 
 
 def of(name: str) -> Format:
     """The format called `name`, or ConfigError with the nearest one."""
-    for point in entry_points(group="bench.imports", name=name):
-        found: Format = point.load()
-        return found
-    if name not in names():
-        raise ConfigError(f"import format {name!r} does not exist{nearest(name, names())}")
-    module: Format = import_module(f"{__name__}.{name}")
-    return module
+    found: Format = registry.found(__name__, "read", name, "import format")
+    return found
 
 
 def import_file(format: str, path: Path, results: Path) -> Summary:
