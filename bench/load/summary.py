@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 LAG_SHARE = 0.05
 """A step is invalid when client lag p99 is over this share of TTFT p50 (open loop), or slots idle so much (closed)."""
 MOST_BUSY = 0.8
+AT_THE_EDGES = 2
+"""Requests due in the window that may be sent just outside it."""
 FULL_RATE = 0.99
 """A step that sent fewer of its due requests than this is invalid."""
 
@@ -87,15 +89,17 @@ def summary(step: StepRun, *, workers: int, busy: float | None, sampler: Sampler
     if found.start_ns is not None and found.end_ns is not None:
         row |= _in_window(step, columns, tokens, found.start_ns, found.end_ns, sampler)
         row["notes"] += _left_out(ttft_ns, begun, found.start_ns)
-        short = (row["delivered_share"] or 1.0) < FULL_RATE
+        short = row["n_due"] - row["n_delivered"] > max(AT_THE_EDGES, (1 - FULL_RATE) * row["n_due"])
         if short:
-            reasons.append(f"sent {row['delivered_rps']:.4g} requests/s of {row['due_rps']:.4g} that were due")
+            reasons.append(
+                f"sent {row['delivered_rps']:.4g} requests/s of {row['n_due'] * row['delivered_rps'] / max(1, row['n_delivered']):.4g} that were due"
+            )
     over = arrivals.is_open and found.rising
     if over:
         row["notes"].append("over-saturated: requests come faster than they are answered")
     row |= {"valid": not reasons, "reasons": reasons, "over_saturated": over}
     return StepResult(
-        row={name: value for name, value in row.items() if name not in ("delivered_share", "due_rps")},
+        row={name: value for name, value in row.items() if name not in ("n_due", "n_delivered")},
         verdict=step.verdict,
         over_saturated=over,
         out_tps=row.get("system_out_tps"),
@@ -127,8 +131,8 @@ def _in_window(
     energy = sampler.between(begin_ns, end_ns)
     return {
         "delivered_rps": sent / seconds,
-        "delivered_share": sent / due if due else None,
-        "due_rps": due / seconds,
+        "n_delivered": sent,
+        "n_due": due,
         "system_out_tps": out,
         "system_in_tps": in_ if not np.isnan(columns["in_tokens"]).all() else None,
         "wasted_tps": wasted,

@@ -4,8 +4,8 @@
 
 Sent and asked are counted over the whole step by the server's log: the kernel's stamps of when requests arrived there.
 The gaps between arrivals are tested against their law (Kolmogorov and Smirnov's D, and its p), Poisson's against the
-exponential of the rate asked, beside the same test of the schedule as it was drawn: the difference is what is lost where
-two requests are due closer together than a client needs for one. Lateness is from due to arrived there.
+exponential of the rate asked, beside the same test of the schedule as it was drawn: the difference is what is lost
+where two requests are due closer together than a client needs for one. Lateness is from due to arrived there.
 """
 
 from __future__ import annotations
