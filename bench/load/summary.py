@@ -91,9 +91,7 @@ def summary(step: StepRun, *, workers: int, busy: float | None, sampler: Sampler
         row["notes"] += _left_out(ttft_ns, begun, found.start_ns)
         short = row["n_due"] - row["n_delivered"] > max(AT_THE_EDGES, (1 - FULL_RATE) * row["n_due"])
         if short:
-            reasons.append(
-                f"sent {row['delivered_rps']:.4g} requests/s of {row['n_due'] * row['delivered_rps'] / max(1, row['n_delivered']):.4g} that were due"
-            )
+            reasons.append(f"this client sent {row['n_delivered']:,} requests of {row['n_due']:,} that were due")
     over = arrivals.is_open and found.rising
     if over:
         row["notes"].append("over-saturated: requests come faster than they are answered")
