@@ -45,6 +45,7 @@ Targets = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="One JSON value on stdout, nothing else there.")]
 RESULTS = Path("results")
 INTERRUPTED = 130
+GOING_ON = {"run": "the same command goes on where it stopped", "load": "`bench report` shows it, a load begins anew"}
 
 
 # ------------------------------------------------------------------------------------------------------ making numbers
@@ -133,7 +134,7 @@ def load(
             print(f"{outcome.target_id}: {found.line(attainment)}", file=sys.stderr)
     _show_load(results, [o.run_id for o in outcomes if o.run_id is not None and o.steps], as_json=as_json)
     stopped = next((o.stop.exit_code for o in outcomes if o.stop is not None), 0)
-    raise typer.Exit(stopped or (0 if all(o.any_valid for o in outcomes) else 5))
+    raise typer.Exit(stopped or (0 if all(o.says_something for o in outcomes) else 5))
 
 
 @app.command()
@@ -196,10 +197,13 @@ def report(
 
         page.write(results, html, run_id or None)
         print(f"wrote {html}", file=sys.stderr)
-    if not as_json or not run_id:
-        _show_report(results, run_id or None, as_json=as_json, build=False)
-    if not as_json or run_id:
-        _show_load(results, run_id or None, as_json=as_json, build=False)
+    if as_json and run_id:
+        from bench import analysis
+
+        _print_json(analysis.records(analysis.report(results, run_id)) + analysis.load_steps(results, run_id))
+        return
+    loads = _show_load(results, run_id or None, build=False) if not as_json else False
+    _show_report(results, run_id or None, as_json=as_json, build=False, quiet=loads)
 
 
 @app.command("import")
@@ -314,7 +318,9 @@ def db_sql(
 # ------------------------------------------------------------------------------------------------------------- printing
 
 
-def _show_report(results: Path, run_ids: list[str] | None, *, as_json: bool = False, build: bool = True) -> None:
+def _show_report(
+    results: Path, run_ids: list[str] | None, *, as_json: bool = False, build: bool = True, quiet: bool = False
+) -> None:
     from bench import analysis, database, terminal
 
     if build:
@@ -329,12 +335,13 @@ def _show_report(results: Path, run_ids: list[str] | None, *, as_json: bool = Fa
         for table in terminal.report_tables(part, console.width):
             console.print(table)
             console.print()
-    if found.empty:
+    if found.empty and not quiet:
         told = f"not judged yet: {', '.join(run_ids)}" if run_ids else f"no finished run in {results}/runs yet"
         print(f"{told}; `bench run` goes on with what was interrupted, or begins", file=sys.stderr)
 
 
-def _show_load(results: Path, run_ids: list[str] | None, *, as_json: bool = False, build: bool = True) -> None:
+def _show_load(results: Path, run_ids: list[str] | None, *, as_json: bool = False, build: bool = True) -> bool:
+    """Whether there was any."""
     from bench import analysis, database, load_tables, terminal
 
     if build:
@@ -342,7 +349,7 @@ def _show_load(results: Path, run_ids: list[str] | None, *, as_json: bool = Fals
     rows = analysis.load_steps(results, run_ids)
     if as_json:
         _print_json(rows)
-        return
+        return bool(rows)
     console = terminal.console()
     for heading, tables, notes in load_tables.load_tables(rows, console.width):
         console.print(heading, style="bold")
@@ -351,6 +358,7 @@ def _show_load(results: Path, run_ids: list[str] | None, *, as_json: bool = Fals
             console.print()
         for line in notes:
             console.print(line)
+    return bool(rows)
 
 
 def _rows(rows: list[dict[str, Any]], columns: tuple[str, ...], as_json: bool, note: str = "") -> None:
@@ -397,6 +405,7 @@ def main() -> NoReturn:
     """Entry point of the command `bench`: errors of ours in one line, and their exit codes."""
     from bench.errors import BenchError
 
+    verb = next((word for word in sys.argv[1:] if not word.startswith("-")), "")
     signal.signal(signal.SIGTERM, _interrupt)
     _mend_streams()
     try:
@@ -407,7 +416,7 @@ def main() -> NoReturn:
         print(f"error: {error}", file=sys.stderr)
     except KeyboardInterrupt:
         status = INTERRUPTED
-        print("interrupted; what was answered is kept, and the same `bench run` goes on with it", file=sys.stderr)
+        print(f"interrupted; what came is kept; {GOING_ON.get(verb, GOING_ON['run'])}", file=sys.stderr)
     except BrokenPipeError:  # the reader of a pipe has seen enough
         status = 0
         _discard(sys.stdout)

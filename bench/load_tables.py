@@ -64,7 +64,7 @@ def _columns(rows: Sequence[Row]) -> list[tuple[str, Callable[[Row], str]]]:
         ("asked\n/s", lambda row: figure(row.get("asked_rps"))),
         ("sent\n/s", lambda row: figure(row.get("delivered_rps"))),
         ("n", lambda row: _count(row.get("n"))),
-        ("fail-\ned", lambda row: _count(row.get("n_failed") or None)),
+        ("fail-\ned", lambda row: _count(row.get("n_window_failed") or None)),
         ("out\ntok/s", lambda row: figure(row.get("system_out_tps"))),
         ("good\n/s", lambda row: figure(row.get("goodput_rps"))),
         ("% good\n[95%]", attainment),
@@ -194,17 +194,21 @@ def _happened(row: Row) -> Iterator[str]:
 
 
 def search_result(run: Sequence[Row]) -> list[str]:
-    """Where a search for an SLO's edge ended: between the highest load that passes and the lowest that fails."""
+    """Where each search for an SLO's edge ended: between the highest load that passes and the lowest that fails."""
     judged = [row for row in run if row["search_verdict"] is not None]
-    if not judged:
-        return []
+    kinds = dict.fromkeys(str(row["arrivals"]).partition(":")[0] for row in judged)
+    good = f" ({slo_text(run[0]['slo'])})" if run[0]["slo"] else ""
+    return [_edge([row for row in judged if str(row["arrivals"]).startswith(kind)], good) for kind in kinds]
+
+
+def _edge(judged: Sequence[Row], good: str) -> str:
     passing = [row for row in judged if row["search_verdict"] == "passes"]
-    failing = [row for row in judged if row["search_verdict"] == "fails"]
+    failing = [row for row in judged if row not in passing
+               and (row["search_verdict"] == "fails" or row["over_saturated"])]  # fmt: skip
     best, worst = max(passing, key=load_of, default=None), min(failing, key=load_of, default=None)
     told = f"holds at {marked_load(best)}" if best is not None else "holds at no load that was tried"
     over = f"fails at {marked_load(worst)}" if worst is not None else "no load that was tried is known to fail it"
-    good = f" ({slo_text(run[0]['slo'])})" if run[0]["slo"] else ""
-    return [f"the SLO{good} {told}, {over}; {len(judged)} steps"]
+    return f"the SLO{good} {told}, {over}; {len(judged)} steps"
 
 
 def load_of(row: Row) -> float:

@@ -58,7 +58,7 @@ def in_window(step: Mapping[str, Any], requests: Mapping[str, Array]) -> Mask:
     low, high = step.get("window_start_ns"), step.get("window_end_ns")
     if low is None or high is None:
         return np.zeros(len(stamps), dtype=bool)
-    inside: Mask = (stamps >= low) & (stamps <= high)
+    inside: Mask = (stamps >= low) & (stamps < high)
     return inside
 
 
@@ -203,8 +203,22 @@ def interval_ranks(n: int, q: float) -> tuple[int | None, int | None]:
 
 
 def _compat(step: Mapping[str, Any], requests: Mapping[str, Array]) -> dict[str, float | None]:
-    """What other tools would have printed for the same stamps."""
+    """What other tools would have printed for the same stamps.
+
+    They send nothing past their end and wait for what they have sent: so of the requests sent before the step's end, to
+    the end of the last of them. In closed loop nothing is due before it is sent.
+    """
+    import numpy as np
+
     from bench import compat
 
-    stamps = ("window_start_ns", "window_end_ns", "start_ns", "end_ns")
-    return compat.figures(requests, **{name: step.get(name) for name in stamps})
+    start, end = step.get("start_ns"), step.get("end_ns")
+    mine: dict[str, Any] = dict(requests)
+    if not is_open(step):
+        mine["sched_ns"] = mine["sent_ns"]
+    if end is not None:
+        kept = np.flatnonzero(~(requests["sent_ns"] >= end))
+        mine = {name: column[kept] if hasattr(column, "dtype") else [column[i] for i in kept]
+                for name, column in mine.items()}  # fmt: skip
+        end = max([end, *mine["end_ns"][~np.isnan(mine["end_ns"])]])
+    return compat.figures(mine, start_ns=start, end_ns=end)

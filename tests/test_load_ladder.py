@@ -45,7 +45,9 @@ class Pretend:
 def result(
     verdict: Verdict = "undecided", *, tps: float | None = 100.0, over: bool = False, bound: bool = False, good: int = 9
 ) -> StepResult:
-    return StepResult(row={"n_good": good}, verdict=verdict, over_saturated=over, out_tps=tps, client_bound=bound)
+    return StepResult(
+        row={"n_good": good}, verdict=verdict, over_saturated=over, out_tps=tps, client_bound=bound, n_answered=good
+    )
 
 
 def able(capacity: float, unsure: float = 0.0) -> Answer:
@@ -228,8 +230,8 @@ def test_a_ladders_end_that_fails_is_searched_below() -> None:
 def test_a_client_at_its_limit_ends_a_search_with_what_passed_so_far() -> None:
     server = Pretend(lambda arrivals: result("passes", bound=arrivals.level >= 30))
     found = server.search("poisson:1")
-    assert (found.low, found.high, found.reason) == (32, None, "this client is at its limit")
-    assert "(this client is at its limit)" in found.line(0.99)
+    assert (found.low, found.high, found.reason) == (16, None, "at poisson:32 this client is at its limit")
+    assert "(at poisson:32 this client is at its limit)" in found.line(0.99)
 
 
 def test_a_client_at_its_limit_without_a_verdict_leaves_that_level_open() -> None:
@@ -238,9 +240,15 @@ def test_a_client_at_its_limit_without_a_verdict_leaves_that_level_open() -> Non
         lambda arrivals: StepResult(row={}, verdict=rule(arrivals).verdict, client_bound=arrivals.level > 20)
     )
     found = server.search("poisson:1")
-    assert (found.low, found.high, found.failed) == (16, 32, None)
-    assert found.reason == "this client is at its limit"
-    assert "32 is not sure" in found.line(0.99)
+    assert (found.low, found.high, found.failed) == (16, None, None)
+    assert found.reason == "at poisson:32 this client is at its limit"
+
+
+def test_a_first_step_without_a_verdict_says_that_it_was_too_short_and_not_that_anything_failed() -> None:
+    found = Pretend(lambda arrivals: StepResult(row={"n_good": 30, "n_bad": 0}, n_answered=30)).search("closed")
+    assert (found.low, found.failed, found.n_steps) == (None, None, 1)
+    assert "closed:1 gave 30 requests in its time, too few for a verdict" in found.line(0.99)
+    assert "nothing can be said yet" in found.line(0.99)
 
 
 def test_an_over_saturated_step_without_a_verdict_fails() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bench.load.rows import BIN_NS, COUNTS, STAMPS, StepRows
+from bench.load.rows import BIN_NS, COUNTS, DERIVED, STAMPS, StepRows
 
 START_NS = 5_000_000_000_000
 MS = 1_000_000
@@ -110,7 +110,7 @@ def test_columns_are_floats_and_unknown_is_nan_and_never_zero() -> None:
     columns = kept(
         row(at_ms=(10,), out_tokens=0, in_tokens=7, doc_id=0, merged_reads=2), row("timeout", first_token_ns=None)
     ).columns()
-    assert set(columns) == {*STAMPS, *COUNTS, "merged_reads", "first_merged", "status"}
+    assert set(columns) == {*STAMPS, *COUNTS, *DERIVED, "status"}
     assert all(values.shape == (2,) for values in columns.values())
     assert all(values.dtype == np.float64 for name, values in columns.items() if name != "status")
     assert columns["status"].tolist() == ["truncated", "timeout"]

@@ -187,7 +187,7 @@ class Client:
             raise failure_of(status, headers, body, redact=self.secrets.redact)
         try:
             return json.loads(body)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise Garbled(f"{path}: the answer is not JSON", http_status=200) from error
 
     async def _prepared(self, request: Request) -> Prepared:

@@ -132,7 +132,7 @@ class Connection:
         if not count or exchange is None:
             self._closed_by_server()
             return
-        stamp = self._stamper.arrived(None if self._tls else kernel_ns(ancillary))
+        stamp = self._stamper.arrived(kernel_ns(ancillary), use=self._tls is None)
         raw: bytes | memoryview = self._buffer[:count]
         closing = False
         if self._tls:

@@ -58,8 +58,10 @@ class Stamper:
         self._floor_ns = self._monotonic()
         return self._floor_ns
 
-    def arrived(self, kernel: int | None) -> int:
+    def arrived(self, kernel: int | None, *, use: bool = True) -> int:
         """The monotonic stamp of the bytes just read; `kernel` is their CLOCK_REALTIME stamp or None.
+
+        Where it is not to be used (`use` false), it still tells how late the read was.
 
         Never before the stamp that came before it, never after now.
         """
@@ -69,6 +71,9 @@ class Stamper:
         if kernel is None or moved:
             return self._as_read(read_ns)
         stamp = kernel - distance_ns
+        if not use:
+            self.lag_max_ns = max(self.lag_max_ns, min(read_ns - stamp, read_ns - self._floor_ns))
+            return self._as_read(read_ns)
         if not self._floor_ns - NOISE_NS <= stamp <= read_ns + NOISE_NS + width_ns:
             return self._as_read(read_ns)
         stamp = max(self._floor_ns, min(stamp, read_ns))

@@ -7,6 +7,7 @@ flat and nothing is lost; what the steps say is in `load_steps.json`, and in the
 from __future__ import annotations
 
 import os
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -81,8 +82,10 @@ class Outcome:
     stop: BenchError | None = None
 
     @property
-    def any_valid(self) -> bool:
-        return any(step["valid"] for step in self.steps)
+    def says_something(self) -> bool:
+        """Whether a step is valid, or a search has found a load that passes or fails."""
+        found = any(search.low is not None or search.failed is not None for search in self.searches)
+        return found or any(step["valid"] for step in self.steps)
 
 
 class Watcher(Protocol):
@@ -127,6 +130,9 @@ def _loaded(plan: Plan, endpoint: Endpoint, folder: runs.Run, outcome: Outcome, 
     allowance = Allowance(price=plan.price, max_usd=plan.max_usd)
     folder.write_prices({"prices": [plan.price.model_dump(mode="json")] if plan.price is not None else []})
     calibration = _calibrated(plan, endpoint, folder, allowance)
+    if plan.slo is not None and "tpot_ms" in plan.slo.limits and not calibration.counts_tokens:
+        told = f"{plan.target.id} counts no tokens, so tpot_ms can't be told"
+        raise ConfigError(f"{told}: leave it out of --slo {plan.slo}")
     shape = _fitted(plan.shape, calibration)
     for note in (*calibration.notes, *_fitting(plan, shape, calibration), *_spending(allowance, shape)):
         watcher.told(note)
@@ -183,6 +189,8 @@ def _climbed(plan: Plan, endpoint: Endpoint, calibration: Calibration, traffic: 
         driver = _Driver(traffic, crew, means, search=plan.search)
         for ladder in _starting(plan.ladders, calibration):
             if plan.search:
+                import scipy.special  # noqa: F401  (now, and not in the middle of the first step)
+
                 outcome.searches.append(ladders.search(ladder, driver.step, tell))
                 folder.write_search([_search_row(each) for each in outcome.searches])
             else:
@@ -197,12 +205,15 @@ class _Driver:
 
     def step(self, arrivals: Arrivals) -> StepResult:
         means = self._means
+        check_files(arrivals, self._crew.n)
         step = StepRun(self._traffic, len(means.outcome.steps), arrivals, search=self._search)
+        self._traffic.allowance.check(arrivals, self._traffic.shape)
         try:
             result = run_step(self._crew, step, means.folder.append_line, means.sampler, means.watcher.step)
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, BenchError) as cause:
+            step.stopped_ns = step.stopped_ns or time.perf_counter_ns()
             cut = summary(step, workers=self._crew.n, busy=None, sampler=means.sampler)
-            cut.row["notes"].append("interrupted")
+            cut.row["notes"].append(str(cause).partition("\n")[0] or "interrupted")
             self._keep(cut)
             raise
         self._keep(result)
@@ -215,6 +226,21 @@ class _Driver:
         means.outcome.steps.append(result.row)
         means.folder.write_steps(means.outcome.steps)
         means.watcher.stepped(result.row)
+
+
+def check_files(arrivals: Arrivals, workers: int) -> None:
+    """ConfigError when a process may not open as many connections as its share of the streams."""
+    if sys.platform == "win32" or arrivals.concurrency is None:
+        return
+    import resource
+
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    each = arrivals.concurrency // workers + 100
+    if most != resource.RLIM_INFINITY and each > most:
+        raise ConfigError(
+            f"{arrivals}: {each:,} open files in each of {workers} client processes, and {most:,} are allowed here; "
+            "raise `ulimit -Hn`, or spread them over more --workers"
+        )
 
 
 def default_workers() -> int:
@@ -233,7 +259,7 @@ def _calibrated(plan: Plan, endpoint: Endpoint, folder: runs.Run, allowance: All
         allowance.settle(vars(measurement))
 
     async def ask() -> Calibration:
-        async with Client(endpoint, run_id=folder.header.run_id) as client:
+        async with Client(endpoint, run_id=folder.header.run_id, lane=plan.lane) as client:
             calibrator = Calibrator(client, keep, try_ignore_eos=local)
             return await calibrator.calibrate(local=local)
 

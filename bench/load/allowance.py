@@ -14,6 +14,7 @@ from bench.errors import BudgetStop
 
 if TYPE_CHECKING:
     from bench.catalog import Price
+    from bench.load.arrivals import Arrivals
     from bench.load.shapes import Shape
 
 UNANSWERED = ("http_error", "connect_error")
@@ -70,6 +71,16 @@ class Allowance:
         if self.max_usd is None:
             return False
         return self.spent_usd + under_way * self._of(shape.prompt.most, shape.answer.most) >= self.max_usd
+
+    def check(self, arrivals: Arrivals, shape: Shape) -> None:
+        """BudgetStop for a step whose requests under way alone may cost what is left."""
+        streams = arrivals.concurrency or 1
+        if self.used_up(streams, shape):
+            most = streams * self._of(shape.prompt.most, shape.answer.most)
+            raise BudgetStop(
+                f"{arrivals}: {streams} requests under way may cost up to {most:.4f} $, and of {self.max_usd} $ "
+                f"{self.spent_usd:.4f} $ are spent; raise --max-usd, or ask for fewer or shorter ones"
+            )
 
     def stop(self) -> BudgetStop:
         return BudgetStop(

@@ -23,6 +23,8 @@ ANSWER_TOKENS = 24
 PROBE_WORDS = (16, 80)
 """Prompts of so many words tell what a word costs where there is no tokenizer to ask."""
 PROOF_TOKENS = 200
+LEAST_CONTEXT = 64
+"""A server that says less has said nothing."""
 _REPEATS = 8
 _PATIENCE = 3
 
@@ -37,6 +39,8 @@ class Calibration:
     context_tokens: int | None
     e2e_s: float
     """Of one short answer with nothing else under way."""
+    counts_tokens: bool
+    """Whether the server says how many tokens an answer has."""
     notes: tuple[str, ...]
 
 
@@ -65,6 +69,7 @@ class Calibrator:
             fixed_lengths=self._ignore_eos,
             context_tokens=self.context_tokens,
             e2e_s=((first.end_ns or 0) - (first.sent_ns or 0)) / 1e9,
+            counts_tokens=first.out_tokens is not None,
             notes=tuple(self._notes),
         )
 
@@ -112,7 +117,7 @@ class Calibrator:
             return None
         if not isinstance(told, dict):
             return None
-        if isinstance(told.get("max_model_len"), int):
+        if isinstance(told.get("max_model_len"), int) and told["max_model_len"] >= LEAST_CONTEXT:
             self.context_tokens = told["max_model_len"]
         count, tokens = told.get("count"), told.get("tokens")
         return count if isinstance(count, int) else len(tokens) if isinstance(tokens, list) else None

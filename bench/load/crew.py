@@ -47,6 +47,8 @@ class Crew:
         self._processes: list[subprocess.Popen[bytes]] = []
         self._selector = selectors.DefaultSelector()
         self._rest: list[bytes] = []
+        self._dead = False
+        """Whether a process has closed its end."""
 
     def __enter__(self) -> Crew:
         with ExitStack() as stack:
@@ -78,6 +80,8 @@ class Crew:
             for worker, line in self._lines(_TICK_S):
                 if json.loads(line).get("said") == "ready":
                     waiting.discard(worker)
+            if self._dead:
+                raise EngineError(f"a client process has died; {self._last_words()}")
             if time.monotonic() > give_up_s:
                 raise EngineError(f"a client process was not ready within {READY_S:g} s; {self._last_words()}")
 
@@ -86,6 +90,7 @@ class Crew:
         commands: Sequence[Json],
         row: Callable[[bytes, Json], None],
         enough: Callable[[], bool],
+        stopping: Callable[[], None] = lambda: None,
     ) -> list[Json]:
         """Runs one step, a command for each process; what each said of it at the end.
 
@@ -101,19 +106,23 @@ class Crew:
         stopped = False
         with Interrupts() as interrupts:
             while len(done) < self.n:
-                self._take(row, settled, done)
+                came = self._take(row, settled, done)
                 if not stopped and (interrupts.came or len(settled) == self.n or enough()):
                     stopped = True
-                    stop_by_s = min(stop_by_s, time.perf_counter() + STOP_S)
+                    stopping()
                     self.stop()
+                if stopped and came:
+                    stop_by_s = time.perf_counter() + STOP_S
                 if time.perf_counter() > stop_by_s:
                     raise EngineError(f"a client process did not end its step in time; {self._last_words()}")
         if interrupts.came:
             raise KeyboardInterrupt
         return [done[worker] for worker in range(self.n)]
 
-    def _take(self, row: Callable[[bytes, Json], None], settled: set[int], done: dict[int, Json]) -> None:
-        for worker, line in self._lines(_TICK_S):
+    def _take(self, row: Callable[[bytes, Json], None], settled: set[int], done: dict[int, Json]) -> bool:
+        """Hands on what has come; whether anything has. EngineError, once it is handed on, when a process has died."""
+        lines = self._lines(_TICK_S)
+        for worker, line in lines:
             told = json.loads(line)
             if line.startswith(_ROW):
                 row(line, told)
@@ -122,6 +131,14 @@ class Crew:
             elif told.get("said") == "done":
                 settled.add(worker)
                 done[worker] = told
+        if self._dead:
+            self._dead = False
+            while rest := self._lines(0):
+                for _, line in rest:
+                    if line.startswith(_ROW):
+                        row(line, json.loads(line))
+            raise EngineError(f"a client process has died; {self._last_words()}")
+        return bool(lines)
 
     def stop(self) -> None:
         """End the step under way now: what has no answer yet becomes a row `cancelled`."""
@@ -144,7 +161,9 @@ class Crew:
             worker = key.data
             piece = os.read(key.fd, _READ_BYTES)
             if not piece:
-                raise EngineError(f"a client process has died; {self._last_words()}")
+                self._dead = True
+                self._selector.unregister(key.fileobj)
+                continue
             *lines, self._rest[worker] = (self._rest[worker] + piece).split(b"\n")
             found += [(worker, line + b"\n") for line in lines]
         return found

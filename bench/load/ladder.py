@@ -40,8 +40,10 @@ class SearchResult:
         """One sentence for a person."""
         share = f"{100 * target:.6g}%"
         unit = "requests under way" if self.kind == "closed" else "requests/s"
-        steps = f"{self.n_steps} steps"
+        steps = "1 step" if self.n_steps == 1 else f"{self.n_steps} steps"
         why = f" ({self.reason})" if self.reason else ""
+        if self.low is None and self.failed is None:
+            return f"nothing can be said yet of what keeps {share} within the SLO; {steps}{why}"
         if self.low is None:
             return f"no load kept {share} within the SLO, not even {self.high:g} {unit}; {steps}{why}"
         if self.high is None:
@@ -85,7 +87,7 @@ def _go_on(done: list[tuple[Arrivals, StepResult]], following: Arrivals, tell: C
         why = "the target is over-saturated"
     elif result.client_bound:
         why = "this client is at its limit, and more would measure the client"
-    elif not result.row.get("n_good") and not result.out_tps:
+    elif not result.n_answered:
         why = "no request was answered in it"
     if why:
         tell(f"{last}: {why}; {following} and beyond are left out")
@@ -114,37 +116,39 @@ def search(ladder: Ladder, run: RunStep, tell: Callable[[str], None]) -> SearchR
     """The highest level that keeps the SLO: doubling (or halving) until passing and failing meet, then bisection.
 
     Each step ends as soon as a sequential test has its verdict; each verdict is wrong with a probability of at most 5%.
-    A step without a verdict by its end doesn't clear the target.
+    A step without a verdict by its end doesn't clear the target; the first of all, it says that steps are too short.
+    A step that this client spoilt moves neither bound.
     """
     first = ladder.steps[0]
     found = SearchResult(kind=first.kind)
-    level = first.level
-    low, high, failed = 0.0, inf, inf
-    while found.n_steps < MOST_SEARCH_STEPS:
+    level: float | None = first.level
+    low, high, failed, end = 0.0, inf, inf, min(ladder.last, first.most)
+    while level is not None:
+        if found.n_steps == MOST_SEARCH_STEPS:
+            found.reason = f"at most {MOST_SEARCH_STEPS} steps"
+            break
         arrivals = first.at(level)
         result = run(arrivals)
         verdict = "fails" if result.over_saturated and result.verdict != "passes" else result.verdict
         found.n_steps += 1
         found.levels.append((arrivals.level, verdict))
         tell(f"{arrivals}: {verdict}")
+        if result.client_bound:
+            found.reason = f"at {arrivals} this client is at its limit"
+            break
         if verdict == "passes":
             low = max(low, arrivals.level)
         else:
             high = min(high, arrivals.level)
             failed = min(failed, arrivals.level) if verdict == "fails" else failed
-        if result.client_bound and verdict != "fails":
-            found.reason = "this client is at its limit"
+        if verdict == "undecided" and failed == inf and not low:
+            n = (result.row.get("n_good") or 0) + (result.row.get("n_bad") or 0)
+            found.reason = f"{arrivals} gave {n} requests in its time, too few for a verdict; a longer --duration may"
             break
-        end = min(ladder.last, first.most)
         if verdict == "passes" and low >= end:
             found.reason = "the ladder's end"
             break
-        following = _next(first, low, high, end)
-        if following is None:
-            break
-        level = following
-    else:
-        found.reason = f"at most {MOST_SEARCH_STEPS} steps"
+        level = _next(first, low, high, end)
     found.low = low or None
     found.high = None if high == inf else high
     found.failed = None if failed == inf else failed

@@ -8,7 +8,10 @@ from __future__ import annotations
 from array import array
 from collections import Counter
 from collections.abc import Sequence
+from itertools import islice
 from typing import TYPE_CHECKING, Any
+
+from bench.records import ANSWERED
 
 if TYPE_CHECKING:
     import numpy as np
@@ -17,7 +20,9 @@ BIN_NS = 50_000_000
 """The steady window begins and ends at multiples of this from the step's start."""
 STAMPS = ("sched_ns", "sent_ns", "first_event_ns", "first_token_ns", "first_answer_ns", "last_token_ns", "end_ns")
 COUNTS = ("doc_id", "in_tokens", "in_cached_tokens", "out_tokens", "reasoning_tokens", "chunks", "read_lag_max_ns")
-ANSWERED = ("ok", "refused", "truncated", "filtered")
+DERIVED = ("merged_reads", "first_merged", "by_read", "reused")
+"""`first_merged`: tokens that came in one read with the first, after it."""
+MOST_MERGED = 64
 UNKNOWN = -1
 MOST = 1 << 62
 """A count beyond this is nonsense that some server said: unknown."""
@@ -34,7 +39,7 @@ class StepRows:
         self.models: Counter[str] = Counter()
         self.n_unstamped = 0
         """Rows not stamped by the kernel."""
-        self._columns = {name: array("q") for name in (*STAMPS, *COUNTS, "merged_reads", "first_merged")}
+        self._columns = {name: array("q") for name in (*STAMPS, *COUNTS, *DERIVED)}
         self._out = Credit()
         self._in = Credit()
         self._loose = Credit()
@@ -50,7 +55,9 @@ class StepRows:
         status = row["status"]
         self.statuses.append(status)
         offsets: Sequence[int] = row.get("chunk_offsets_ns") or ()
-        row["first_merged"] = len(offsets) > 1 and offsets[0] == offsets[1]
+        row["first_merged"] = sum(1 for offset in islice(offsets, 1, MOST_MERGED) if offset == offsets[0])
+        row["by_read"] = row.get("stamp_source") not in ("kernel", None)
+        row["reused"] = bool(row.get("connection_reused"))
         for name, column in self._columns.items():
             value = row.get(name)
             column.append(value if value is not None and abs(value) < MOST else UNKNOWN)
@@ -76,7 +83,10 @@ class StepRows:
             self._out.add(bins, tokens / len(bins))
         else:
             (self._loose if good else self._waste).add(bins, 1.0)
-        if good and (in_tokens := row.get("in_tokens")) is not None and in_tokens < MOST:
+        in_tokens = row.get("in_tokens")
+        if in_tokens is None and status == "cancelled":
+            in_tokens = row.get("asked_in_tokens")
+        if good and in_tokens is not None and in_tokens < MOST:
             self._in.add(bins[:1], in_tokens)
 
     @property

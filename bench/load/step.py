@@ -59,18 +59,23 @@ class StepRun:
 
     def __init__(self, traffic: Traffic, number: int, arrivals: Arrivals, *, search: bool) -> None:
         self.traffic, self.number, self.arrivals, self.search = traffic, number, arrivals, search
+        seconds = traffic.duration_s
+        if arrivals.kind == "trace" and traffic.trace is not None:
+            seconds = min(seconds, max(traffic.trace.duration_s, 1.0))  # past its end nothing is due any more
         self.start_ns = time.perf_counter_ns() + LEAD_NS
-        self.end_ns = self.start_ns + round(traffic.duration_s * 1e9) // BIN_NS * BIN_NS
+        self.end_ns = self.start_ns + round(seconds * 1e9) // BIN_NS * BIN_NS
         self.until_ns = self.end_ns + round(traffic.grace_s * 1e9)
         self.due_ns: list[int] = []
         if arrivals.is_open:
-            seconds = traffic.duration_s + traffic.grace_s
-            self.due_ns = schedule_ns(arrivals, seconds, (traffic.seed, number), traffic.trace)
+            until_s = traffic.duration_s + traffic.grace_s
+            self.due_ns = schedule_ns(arrivals, until_s, (traffic.seed, number), traffic.trace)
             self.start_ns += len(self.due_ns) * 500  # a long schedule takes time to be told
             self.end_ns += len(self.due_ns) * 500
             self.until_ns += len(self.due_ns) * 500
         self.rows = StepRows(self.start_ns)
         self.verdict: Verdict = "undecided"
+        self.stopped_ns: int | None = None
+        """When it was told to end before its time."""
         self.ran_out = False
         """Whether the allowance ended it."""
         self._looked = 0
@@ -121,19 +126,26 @@ class StepRun:
         self.ran_out = self.ran_out or self.traffic.allowance.used_up(self.under_way, self.traffic.shape)
         return self.ran_out or self._has_verdict()
 
+    def judge(self) -> None:
+        """The verdict once every row is in, those that were cut off included."""
+        if self.search and self.verdict == "undecided":
+            self.verdict = self._verdict()
+
     def _has_verdict(self) -> bool:
         """In a search: whether the verdict is out. Requests count in the order they were due, up to the first that is
         not over yet: those that end soonest must not speak for those still waiting."""
         if not self.search or len(self.rows) - self._looked < max(_LOOK_EVERY, self._looked // 50):
             return False
         self._looked = len(self.rows)
+        self.verdict = self._verdict()
+        return self.verdict != "undecided"
+
+    def _verdict(self) -> Verdict:
         columns = self.rows.columns()
         good = judged(columns, self.traffic.slo, open_loop=self.arrivals.is_open)
         settled = self._settled(columns)
         n_good, n_bad = int((good[settled] == 1).sum()), int((good[settled] == 0).sum())
-        target = self.traffic.slo.target if self.traffic.slo else 0.0
-        self.verdict = sequential(n_good, n_bad, target)
-        return self.verdict != "undecided"
+        return sequential(n_good, n_bad, self.traffic.slo.target if self.traffic.slo else 0.5)
 
     def _settled(self, columns: Mapping[str, np.ndarray]) -> np.ndarray:
         """Which rows (n,) may count for a verdict."""
@@ -142,12 +154,10 @@ class StepRun:
         warm_ns = self.start_ns + max(SEARCH_WARM_S, self.traffic.duration_s / 10) * 1e9
         begun = columns["sched_ns"]
         counts: np.ndarray = (begun >= warm_ns) & (begun < self.end_ns)
-        if self.arrivals.is_open:
-            numbers = np.sort(columns["doc_id"].astype(np.int64))
-            gap = np.flatnonzero(numbers != np.arange(len(numbers)))
-            first_missing = gap[0] if len(gap) else len(numbers)
-            return counts & (columns["doc_id"] < first_missing)
-        return counts
+        numbers = np.sort(columns["doc_id"].astype(np.int64))
+        gap = np.flatnonzero(numbers != np.arange(len(numbers)))
+        first_missing = gap[0] if len(gap) else len(numbers)
+        return counts & (columns["doc_id"] < first_missing)
 
 
 def run(
@@ -164,7 +174,11 @@ def run(
         tick(step)
         return step.enough()
 
-    done = crew.step(step.commands(crew.n), row, enough)
+    def stopped() -> None:
+        step.stopped_ns = time.perf_counter_ns()
+
+    done = crew.step(step.commands(crew.n), row, enough, stopped)
+    step.judge()
     lost = sum(told["n_sent"] for told in done) - len(step.rows)
     busy = max(told["cpu_s"] / max(told["wall_s"], 1e-9) for told in done)
     result = summary(step, workers=crew.n, busy=busy, sampler=sampler)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bench.load import window as steady
-from bench.load.rows import ANSWERED, BIN_NS, StepRows
+from bench.load.rows import BIN_NS, StepRows
 from bench.load.slo import Verdict, judged
+from bench.records import ANSWERED
 from bench.stats import wilson
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 LAG_SHARE = 0.05
 """A step is invalid when client lag p99 is over this share of TTFT p50 (open loop), or slots idle so much (closed)."""
 MOST_BUSY = 0.8
+CUT_SHARE = 0.01
 AT_THE_EDGES = 2
 """Requests due in the window that may be sent just outside it."""
 FULL_RATE = 0.99
@@ -36,17 +38,16 @@ class StepResult:
     verdict: Verdict = "undecided"
     over_saturated: bool = False
     out_tps: float | None = None
-    valid: bool = True
+    n_answered: int = 0
     client_bound: bool = False
-    """It is this client that could not do more."""
-    columns: dict[str, np.ndarray] = field(default_factory=dict)
+    """It is this client that was late, or could not do more: the step says nothing of the target's limit."""
 
 
 def summary(step: StepRun, *, workers: int, busy: float | None, sampler: Sampler) -> StepResult:
     """Everything a step says, as a row of `load_step`."""
     traffic, rows, arrivals = step.traffic, step.rows, step.arrivals
     columns = rows.columns()
-    end_ns = min(step.end_ns, time.perf_counter_ns())
+    end_ns = min(step.end_ns, step.stopped_ns or time.perf_counter_ns())
     n_bins = max(0, (end_ns - step.start_ns) // BIN_NS)
     tokens = rows.tokens(n_bins)
     begun = columns["sched_ns"] if arrivals.is_open else columns["sent_ns"]
@@ -56,7 +57,8 @@ def summary(step: StepRun, *, workers: int, busy: float | None, sampler: Sampler
         sent_ns=columns["sent_ns"], over_ns=columns["end_ns"], ttft_ns=ttft_ns, at_ns=begun, open_loop=arrivals.is_open,
     )  # fmt: skip
     steady_rows = begun >= (found.start_ns or step.start_ns)
-    client = _client({name: column[steady_rows] for name, column in columns.items()}, busy, open_loop=arrivals.is_open)
+    later = {name: column[steady_rows] for name, column in columns.items()}
+    client = _client(later, busy, open_loop=arrivals.is_open)
     row: dict[str, Any] = {
         "step": step.number,
         "arrivals": str(arrivals),
@@ -81,7 +83,7 @@ def summary(step: StepRun, *, workers: int, busy: float | None, sampler: Sampler
         "n_failed": int((~_among(columns["status"], (*ANSWERED, "cancelled"))).sum()),
         "search_verdict": step.verdict if step.search else None,
         **_own_error(columns, traffic.self_check),
-        **{name: value for name, value in client.items() if name not in ("reasons", "overworked")},
+        **{name: value for name, value in client.items() if name not in ("reasons", "overworked", "late")},
         "notes": _notes(rows, traffic),
     }
     reasons = [*found.reasons, *client["reasons"]]
@@ -89,6 +91,7 @@ def summary(step: StepRun, *, workers: int, busy: float | None, sampler: Sampler
     if found.start_ns is not None and found.end_ns is not None:
         row |= _in_window(step, columns, tokens, found.start_ns, found.end_ns, sampler)
         row["notes"] += _left_out(ttft_ns, begun, found.start_ns)
+        row["notes"] += _cut_off(columns["status"][(begun >= found.start_ns) & (begun < found.end_ns)])
         short = row["n_due"] - row["n_delivered"] > max(AT_THE_EDGES, (1 - FULL_RATE) * row["n_due"])
         if short:
             reasons.append(f"this client sent {row['n_delivered']:,} requests of {row['n_due']:,} that were due")
@@ -101,9 +104,8 @@ def summary(step: StepRun, *, workers: int, busy: float | None, sampler: Sampler
         verdict=step.verdict,
         over_saturated=over,
         out_tps=row.get("system_out_tps"),
-        valid=not reasons,
-        client_bound=client["overworked"] or short,
-        columns=columns,
+        n_answered=int(_among(columns["status"], ANSWERED).sum()),
+        client_bound=client["overworked"] or client["late"] or short,
     )
 
 
@@ -123,7 +125,9 @@ def _in_window(
     good = judged(columns, step.traffic.slo, open_loop=open_loop)[inside]
     n_good, n_bad = int((good == 1).sum()), int((good == 0).sum())
     low, high = wilson(n_good, n_good + n_bad)
-    sent = int(((columns["sent_ns"] >= begin_ns) & (columns["sent_ns"] < end_ns)).sum())
+    # One that found no connection was sent as far as this client goes: that is the server's failure, not ours.
+    left_ns = np.where(columns["status"] == "connect_error", columns["sched_ns"], columns["sent_ns"])
+    sent = int(((left_ns >= begin_ns) & (left_ns < end_ns)).sum())
     due = sum(begin_ns <= step.start_ns + at_ns < end_ns for at_ns in step.due_ns) if open_loop else sent
     under_way = steady.inflight(columns["sent_ns"], columns["end_ns"], begin_ns, last - first)
     energy = sampler.between(begin_ns, end_ns)
@@ -153,7 +157,7 @@ def _client(columns: Mapping[str, np.ndarray], busy: float | None, *, open_loop:
     """How well this client kept up once the load stood still, and what speaks against the step."""
     lag_ms = (columns["sent_ns"] - columns["sched_ns"]) / 1e6
     lag_p99 = _quantile(lag_ms, 0.99)
-    late = _late(columns, lag_ms, lag_p99) if open_loop else _idle(columns, lag_ms)
+    late = _late(columns) if open_loop else _idle(columns, lag_ms)
     reasons = [f"{late}; --client raw is quicker"] if late else []
     overworked = busy is not None and busy > MOST_BUSY
     if overworked:
@@ -166,11 +170,16 @@ def _client(columns: Mapping[str, np.ndarray], busy: float | None, *, open_loop:
         "merged_share": float((columns["merged_reads"][answered] > 0).mean()) if answered.any() else None,
         "reasons": reasons,
         "overworked": overworked,
+        "late": open_loop and late is not None,
     }
 
 
-def _late(columns: Mapping[str, np.ndarray], lag_ms: np.ndarray, lag_p99: float | None) -> str | None:
-    """In open loop a late request is a lower load and a longer latency."""
+def _late(columns: Mapping[str, np.ndarray]) -> str | None:
+    """In open loop a late request is a lower load and a longer latency. Of requests that had to connect first, how long
+    that took is the network's and the server's doing."""
+    kept = columns["reused"] > 0
+    lag_ms = (columns["sent_ns"] - columns["sched_ns"])[kept] / 1e6
+    lag_p99 = _quantile(lag_ms, 0.99)
     ttft_p50 = _quantile((columns["first_token_ns"] - columns["sched_ns"]) / 1e6, 0.5)
     if lag_p99 is None or ttft_p50 is None or lag_p99 <= LAG_SHARE * ttft_p50:
         return None
@@ -190,15 +199,24 @@ def _idle(columns: Mapping[str, np.ndarray], lag_ms: np.ndarray) -> str | None:
 
 
 def _own_error(columns: Mapping[str, np.ndarray], check: SelfCheck | None) -> dict[str, Any]:
-    """How exact the stamps are: what the null server showed, or what merged reads make of it if that is more.
+    """How exact the stamps are: what the null server showed, or what this step's reads make of it if that is more.
 
-    Of what the kernel merges it keeps the newest stamp. So an end is exact, and a first token is not where the second
-    came in the same read: it may have come as much earlier as the loop was late.
+    Of what the kernel merges into one read it keeps the newest stamp. So an end is exact, and a first token that came
+    in one read with those after it may have come as much earlier as those took, at the pace of the answer. A stamp that
+    is not the kernel's (TLS, a proxy) is late by what the loop was.
     """
-    seen = _quantile(columns["read_lag_max_ns"] * (columns["first_merged"] > 0) / 1e6, 0.99)
+    import numpy as np
+
+    with np.errstate(invalid="ignore", divide="ignore"):
+        pace_ns = (columns["last_token_ns"] - columns["first_token_ns"]) / (columns["chunks"] - 1)
+        merged_ns = np.where(columns["first_merged"] > 0, columns["first_merged"] * pace_ns, 0.0)
+    off_ns = np.where(columns["by_read"] > 0, columns["read_lag_max_ns"], merged_ns)
+    answered = ~np.isnan(columns["first_token_ns"])
+    unknown = np.isnan(off_ns[answered]).mean() > 0.01 if answered.any() else False
+    seen = _quantile(off_ns[answered] / 1e6, 0.99)
     known = [error for error in (seen, check.error_p99_ms if check else None) if error is not None]
     return {
-        "stamp_error_p99_ms": max(known, default=None) if check else None,
+        "stamp_error_p99_ms": max(known, default=None) if check and not unknown else None,
         "self_ttft_error_p99_ms": check.ttft_error_p99_ms if check else None,
         "self_e2e_error_p99_ms": check.e2e_error_p99_ms if check else None,
         "self_events_per_s": check.events_per_s if check else None,
@@ -230,6 +248,15 @@ def _left_out(ttft_ns: np.ndarray, begun: np.ndarray, window_ns: int) -> list[st
     ]
 
 
+def _cut_off(status: np.ndarray) -> list[str]:
+    """Says when the longest answers of the window were not waited for."""
+    cut = int((status == "cancelled").sum())
+    if cut <= CUT_SHARE * len(status):
+        return []
+    told = f"{cut:,} of {len(status):,} answers were cut off by the end of the step"
+    return [f"{told}: percentiles are of the shorter ones"]
+
+
 def _quantile(values: np.ndarray, q: float) -> float | None:
     import numpy as np
 
@@ -237,7 +264,7 @@ def _quantile(values: np.ndarray, q: float) -> float | None:
     return float(np.quantile(known, q)) if len(known) else None
 
 
-def _among(status: np.ndarray, names: tuple[str, ...]) -> np.ndarray:
+def _among(status: np.ndarray, names: Iterable[str]) -> np.ndarray:
     import numpy as np
 
-    return np.isin(status, names)
+    return np.isin(status, list(names))

@@ -30,6 +30,7 @@ from bench.runs import row_of
 from bench.runs.journal import encode
 
 Json = dict[str, Any]
+MOST_AHEAD = 4096
 AHEAD = 64
 """Requests built before they are due."""
 _UNHURRIED_NS = 400_000
@@ -110,14 +111,26 @@ class Step:
                 group.create_task(self._slot())
 
     async def _slot(self) -> None:
+        """One request after the other. Due is the moment the answer before it ended; its row waits until the next
+        request is out."""
+        free_ns = self.told["start_ns"]
         while True:
             if not self._ahead:
                 self._build_one()
-            free_ns = time.perf_counter_ns()
-            prepared, asked = self._ahead.popleft()
-            answered = await self._send(prepared, asked, free_ns)
-            self._build_one()
-            await asyncio.sleep(0 if answered else _FAILED_PAUSE_S)
+            sending = asyncio.create_task(self._send(*self._ahead.popleft(), free_ns))
+            try:
+                await asyncio.sleep(0)  # it goes out now
+                self._build_one()
+                measurement = await sending
+            except asyncio.CancelledError:
+                sending.cancel()
+                await asyncio.gather(sending, return_exceptions=True)
+                raise
+            if measurement.status in ANSWERED and measurement.end_ns is not None:
+                free_ns = measurement.end_ns
+            else:
+                await asyncio.sleep(_FAILED_PAUSE_S)
+                free_ns = time.perf_counter_ns()
 
     def _launch(self, due_ns: int) -> None:
         prepared, asked = self._ahead.popleft()
@@ -130,8 +143,8 @@ class Step:
         if not task.cancelled() and (error := task.exception()) is not None:
             raise error  # a fault of ours: the loop's handler ends the process
 
-    async def _send(self, prepared: Prepared, asked: Json, due_ns: int) -> bool:
-        """Sends one, hands on its row; whether it was answered."""
+    async def _send(self, prepared: Prepared, asked: Json, due_ns: int) -> Measurement:
+        """Sends one; its row is handed on in the loop's next round, so that what follows it comes first."""
         counts = due_ns < self.told["end_ns"]
         self._unsettled += counts
         self.n_sent += 1
@@ -141,8 +154,8 @@ class Step:
 
         try:
             measurement = await self._client.send(prepared, sched_ns=due_ns, on_cancel=emit)
-            emit(measurement)
-            return measurement.status in ANSWERED
+            asyncio.get_running_loop().call_soon(emit, measurement)
+            return measurement
         finally:
             self._unsettled -= counts
 
@@ -163,7 +176,9 @@ class Step:
 
     def _build_ahead(self) -> None:
         """What is due first, before the step begins."""
-        while len(self._ahead) < max(AHEAD, min(self.told["slots"] or 0, 4096)) and self._build_one():
+        enough = max(AHEAD, min(self.told["slots"], MOST_AHEAD))
+        until_ns = self.told["start_ns"] - _UNHURRIED_NS
+        while len(self._ahead) < enough and time.perf_counter_ns() < until_ns and self._build_one():
             pass
 
     def _build_one(self) -> bool:
