@@ -332,7 +332,9 @@ def test_a_client_process_that_dies_ends_the_load_in_words(server: Running, tmp_
     assert "a client process has died" in errors
     assert "Traceback" not in errors
     (folder,) = (tmp_path / "runs").iterdir()
-    assert runs.read(folder).requests.num_rows > 0
+    (step,) = json.loads((folder / "load_steps.json").read_text())
+    assert "a client process has died" in " ".join(step["notes"])
+    assert step["n_sent"] == sum(row["kind"] == "load" for row in runs.read(folder).requests.to_pylist()) > 0
 
 
 def test_json_is_one_array_with_an_object_per_step(server: Running, tmp_path: Path) -> None:
