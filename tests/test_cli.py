@@ -102,6 +102,9 @@ def test_json_is_all_that_goes_to_stdout(arguments: list[str], measured: Path) -
 
 def test_report_json_has_the_agreed_keys(measured: Path) -> None:
     rows = json.loads(bench("report", "--json", cwd=measured).stdout)
+    run_id = rows[0]["run_ids"][0]
+    named = json.loads(bench("report", run_id, "--json", cwd=measured).stdout)
+    assert named == [row for row in rows if row["run_ids"] == [run_id]]
     keys = [
         "target",
         "layer",

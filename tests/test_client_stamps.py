@@ -132,6 +132,18 @@ def test_stamps_never_go_back_and_never_run_ahead(reads: list[tuple[int, int, in
         last = stamp
 
 
+def test_a_kernel_stamp_that_is_not_to_be_used_still_tells_how_late_the_read_was() -> None:
+    """TLS: the stamp is that of the read, and its lateness is known."""
+    clocks = Clocks()
+    stamper = clocks.stamper()
+    stamper.start()
+    clocks.now_ns += 10 * MS
+    kernel = clocks.arrival()
+    clocks.now_ns += 7 * MS
+    assert stamper.arrived(kernel, use=False) == clocks.now_ns
+    assert (stamper.source, stamper.lag_max_ns) == ("read", 7 * MS)
+
+
 def test_the_control_message_is_found_among_others() -> None:
     stamp = struct.pack("=qq", 7, 9)
     assert kernel_ns([(1, 2, b"x"), (1, SO_TIMESTAMPNS, stamp)]) == 7_000_000_009

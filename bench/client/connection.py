@@ -182,7 +182,9 @@ class Connection:
         exchange, self._exchange = self._exchange, None
         if exchange is None:
             return
-        exchange.source, exchange.lag_max_ns = self._stamper.source, self._stamper.lag_max_ns
+        exchange.source = self._stamper.source
+        # Without any stamp of the kernel's nobody knows how late a read was.
+        exchange.lag_max_ns = self._stamper.lag_max_ns or (None if exchange.source == "read" else 0)
         exchange.on_drained = exchange.on_abandoned = None
         if error is not None:
             exchange.fail(error)
