@@ -69,6 +69,14 @@ def test_requests_that_hang_keep_those_after_them_from_speaking_for_all(arrivals
     assert step.verdict == "undecided"
 
 
+def test_the_processes_of_a_closed_step_leave_no_number_out() -> None:
+    for slots, workers in ((1, 2), (3, 2), (8, 3)):
+        told = [one for one in step_of(f"closed:{slots}").commands(workers) if one["slots"]]
+        assert sum(one["slots"] for one in told) == slots
+        numbers = sorted(one["first_number"] + n * one["stride"] for one in told for n in range(10))
+        assert numbers == list(range(10 * len(told)))
+
+
 def test_a_request_that_hung_to_the_end_is_bad_and_counts_in_the_last_judgement() -> None:
     step = step_of("closed:8")
     hung = frozenset(range(0, 400, 4))

@@ -88,7 +88,6 @@ class StepRun:
             "start_ns": self.start_ns,
             "end_ns": self.end_ns,
             "until_ns": self.until_ns,
-            "workers": workers,
             "shape": traffic.shape.as_dict(),
             "seed": [traffic.seed, self.number],
             "nonce": traffic.run_id,
@@ -99,10 +98,13 @@ class StepRun:
         }
         slots = self.arrivals.concurrency or 0
         shares = [slots // workers + (worker < slots % workers) for worker in range(workers)]
+        busy = max(1, sum(share > 0 for share in shares))
         return [
             {
                 **common,
                 "slots": shares[worker],
+                "first_number": worker,
+                "stride": busy,  # those with slots are the first ones: together they leave no number out
                 "due_ns": self.due_ns[worker::workers],
                 "numbers": list(range(len(self.due_ns)))[worker::workers],
             }

@@ -52,7 +52,7 @@ class Step:
         self._out = out
         self._shape = Shape.of(told["shape"])
         self._shared = recipe.shared(told["seed"], self._shape.longest) if told["cache"] != "cold" else ()
-        self._numbers = _counting(worker, told["workers"]) if told["slots"] else iter(told["numbers"])
+        self._numbers = _counting(told["first_number"], told["stride"]) if told["slots"] else iter(told["numbers"])
         self._ahead: deque[tuple[Prepared, Json]] = deque()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._unsettled = 0
