@@ -1,6 +1,7 @@
 """Client: against a server of known timing and known faults, every answer is right and every failure is a row."""
 
 import asyncio
+import gc
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
@@ -402,3 +403,28 @@ def test_the_garbage_collector_is_as_it_was_when_the_last_client_has_closed(serv
 
     run(main)
     assert gc.get_freeze_count() == 0
+
+
+@pytest.mark.parametrize("lane", ["httpx", "raw"])
+@pytest.mark.parametrize("fault", ["plain", "429", "reset", "error_in_band"])
+def test_an_answer_leaves_nothing_to_the_garbage_collector(server: Running, lane: Any, fault: str) -> None:
+    """What only a full collection would free piles up under load, where none is made."""
+    target = endpoint(server, f"tokens=4&fault={fault}")
+
+    async def main() -> list[str]:
+        async with Client(target, lane=lane) as client:
+            await client.send(client.prepare(ask()))
+            gc.collect()
+            gc.disable()
+            gc.set_debug(gc.DEBUG_SAVEALL)
+            try:
+                for _ in range(5):
+                    await client.send(client.prepare(ask()))
+                gc.collect()
+                return [type(left).__name__ for left in gc.garbage]
+            finally:
+                gc.set_debug(0)
+                gc.garbage.clear()
+                gc.enable()
+
+    assert run(main) == []

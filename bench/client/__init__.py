@@ -36,6 +36,7 @@ __all__ = ["Client", "Lane", "Prepared", "key_of", "new_event_loop", "probe"]
 Lane = Literal["httpx", "raw"]
 MAX_ERROR_BYTES = 64 << 10
 MAX_ANSWER_BYTES = 256 << 20
+_NOTHING = httpx.ByteStream(b"")
 _ID_MARK = "the-id-of-this-request"
 _LOOK_S = 1.0
 """How often a stream is looked at while it runs: for its deadlines, and for an end that the server never closes."""
@@ -317,6 +318,9 @@ class Client:
                 yield response.status_code, response.headers, response.extensions["exchange"]
             finally:
                 await response.aclose()
+                # Answer and request hold each other, and the answer its stream: only the collector would free them.
+                outgoing.extensions.clear()
+                response.stream = _NOTHING
         except httpx.HTTPError as error:
             raise self._translated(error) from error
 

@@ -185,7 +185,7 @@ class Connection:
         exchange.source = self._stamper.source
         # Without any stamp of the kernel's nobody knows how late a read was.
         exchange.lag_max_ns = self._stamper.lag_max_ns or (None if exchange.source == "read" else 0)
-        exchange.on_drained = exchange.on_abandoned = None
+        exchange.leave()
         if error is not None:
             exchange.fail(error)
 

@@ -31,7 +31,7 @@ class Exchange(httpx.AsyncByteStream):
         self._silence_s = silence_s
         self._waiter: asyncio.Future[None] | None = None
         self._interim = False
-        self._parser = httptools.HttpResponseParser(self)
+        self._parser: httptools.HttpResponseParser | None = httptools.HttpResponseParser(self)
         self.on_drained: Callable[[], None] | None = None
         self.on_abandoned: Callable[[], None] | None = None
         self._on_over: Callable[[], None] | None = None
@@ -59,6 +59,8 @@ class Exchange(httpx.AsyncByteStream):
         """Bytes of one read, straight from the socket; `httptools` calls the `on_…` methods below."""
         self.last_ns = stamp
         self.bytes_in += len(raw)
+        if self._parser is None:
+            return
         try:
             self._parser.feed_data(raw)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
@@ -79,9 +81,9 @@ class Exchange(httpx.AsyncByteStream):
             self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
-        status = self._parser.get_status_code()
-        if self.ended:
+        if self.ended or self._parser is None:
             return
+        status = self._parser.get_status_code()
         if status < 200:
             self._interim = True
             self.headers.clear()
@@ -101,7 +103,7 @@ class Exchange(httpx.AsyncByteStream):
     def on_message_complete(self) -> None:
         if self._interim:
             self._interim = False
-        elif not self.ended:
+        elif not self.ended and self._parser is not None:
             self.keep_alive = self._parser.should_keep_alive()
             self.end()
 
@@ -112,6 +114,12 @@ class Exchange(httpx.AsyncByteStream):
         if self._on_over is not None:
             self._on_over()
             self._on_over = None
+
+    def leave(self) -> None:
+        """The connection has let go of it. Parser and exchange hold each other: without this only the collector, which
+        is kept from looking at all there is while streams run, would free them."""
+        self.on_drained = self.on_abandoned = None
+        self._parser = None
 
     def when_over(self, act: Callable[[], None]) -> None:
         """Calls `act` once, when the answer is over or given up; now, if it already is."""
