@@ -91,7 +91,8 @@ def summary(step: StepRun, *, workers: int, busy: float | None, sampler: Sampler
     if found.start_ns is not None and found.end_ns is not None:
         row |= _in_window(step, columns, tokens, found.start_ns, found.end_ns, sampler)
         row["notes"] += _left_out(ttft_ns, begun, found.start_ns)
-        row["notes"] += _cut_off(columns["status"][(begun >= found.start_ns) & (begun < found.end_ns)])
+        if end_ns == step.end_ns:  # of one that ended before its time it is no surprise
+            row["notes"] += _cut_off(columns["status"][(begun >= found.start_ns) & (begun < found.end_ns)])
         short = row["n_due"] - row["n_delivered"] > max(AT_THE_EDGES, (1 - FULL_RATE) * row["n_due"])
         if short:
             reasons.append(f"this client sent {row['n_delivered']:,} requests of {row['n_due']:,} that were due")
