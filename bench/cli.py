@@ -416,7 +416,7 @@ def main() -> NoReturn:
         print(f"error: {error}", file=sys.stderr)
     except KeyboardInterrupt:
         status = INTERRUPTED
-        print(f"interrupted; what came is kept; {GOING_ON.get(verb, GOING_ON['run'])}", file=sys.stderr)
+        print(f"interrupted; what was answered is kept; {GOING_ON.get(verb, GOING_ON['run'])}", file=sys.stderr)
     except BrokenPipeError:  # the reader of a pipe has seen enough
         status = 0
         _discard(sys.stdout)
