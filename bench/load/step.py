@@ -61,7 +61,8 @@ class StepRun:
         self.traffic, self.number, self.arrivals, self.search = traffic, number, arrivals, search
         seconds = traffic.duration_s
         if arrivals.kind == "trace" and traffic.trace is not None:
-            seconds = min(seconds, max(traffic.trace.duration_s, 1.0) + 2 * BIN_NS / 1e9)  # then nothing is due any more
+            # Nothing is due after its last request, which belongs to it.
+            seconds = min(seconds, max(traffic.trace.duration_s, 1.0) + 2 * BIN_NS / 1e9)
         self.start_ns = time.perf_counter_ns() + LEAD_NS
         self.end_ns = self.start_ns + round(seconds * 1e9) // BIN_NS * BIN_NS
         self.until_ns = self.end_ns + round(traffic.grace_s * 1e9)
