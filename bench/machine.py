@@ -123,6 +123,7 @@ class Sampler:
         self._nvml = nvml if nvml is not None else _nvml()
         self._period_s = 1 / hz
         self._handles: list[Any] = []
+        self._reading = threading.Lock()  # guards the order of the samples: readings come from two threads
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -130,7 +131,7 @@ class Sampler:
         if self._nvml is not None:
             self._handles = _handles(self._nvml)
         if self._handles:
-            self._read()
+            self.read()
             self._thread = threading.Thread(target=self._run, name="bench-power", daemon=True)
             self._thread.start()
         return self
@@ -141,7 +142,7 @@ class Sampler:
         self._stop.set()
         if self._thread is not None:
             self._thread.join()
-            self._read()
+            self.read()
 
     def between(self, start_ns: int, end_ns: int) -> Energy:
         """Energy of all boards in a window of the stamps' clock."""
@@ -172,19 +173,18 @@ class Sampler:
 
     def _run(self) -> None:
         while not self._stop.wait(self._period_s):
-            self._read()
+            self.read()
 
-    def _read(self) -> None:
-        for gpu, handle in enumerate(self._handles):
-            try:
-                power_w = self._nvml.nvmlDeviceGetPowerUsage(handle) / 1000
-            except self._nvml.NVMLError:
-                continue
-            self.samples.append(
-                PowerSample(
-                    at_ns=time.perf_counter_ns(), gpu=gpu, power_w=power_w, energy_j=_counter_j(self._nvml, handle)
-                )
-            )
+    def read(self) -> None:
+        """One reading of every board now, besides those that come by themselves: a window up to now is then covered."""
+        with self._reading:
+            for gpu, handle in enumerate(self._handles):
+                try:
+                    power_w = self._nvml.nvmlDeviceGetPowerUsage(handle) / 1000
+                except self._nvml.NVMLError:
+                    continue
+                at_ns, energy_j = time.perf_counter_ns(), _counter_j(self._nvml, handle)
+                self.samples.append(PowerSample(at_ns=at_ns, gpu=gpu, power_w=power_w, energy_j=energy_j))
 
 
 def _agreed(duration_s: float, counter_j: float | None, integral_j: float) -> Energy:

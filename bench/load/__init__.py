@@ -44,8 +44,6 @@ SUITE_VERSION = "1"
 """Raised when the shapes or the way prompts are built change: other traffic, another series."""
 LEAST_S, MOST_S = 2.0, 7 * 86_400.0
 GRACE_S = 10.0
-IDLE_TAIL_NS = 150_000_000
-"""Power is read ten times a second: the last moments before the load may not be covered yet."""
 LOCAL = ("self-hosted", "on-device", "reference")
 """Layers whose servers may be asked for their tokenizer, and to ignore the end mark."""
 
@@ -141,7 +139,9 @@ def _loaded(plan: Plan, endpoint: Endpoint, folder: runs.Run, outcome: Outcome, 
     with _power(plan.target) as sampler:
         idle_from_ns = time.perf_counter_ns()
         checked = check(lane=plan.lane, workers=workers, log=log) if plan.self_check else None
-        idle = sampler.between(idle_from_ns, time.perf_counter_ns() - IDLE_TAIL_NS)
+        idle_to_ns = time.perf_counter_ns()
+        sampler.read()
+        idle = sampler.between(idle_from_ns, idle_to_ns)
         if checked is not None:
             watcher.told(f"this client, against a null server here: {checked.line()}")
         traffic = replace(

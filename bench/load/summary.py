@@ -131,6 +131,7 @@ def _in_window(
     sent = int(((left_ns >= begin_ns) & (left_ns < end_ns)).sum())
     due = sum(begin_ns <= step.start_ns + at_ns < end_ns for at_ns in step.due_ns) if open_loop else sent
     under_way = steady.inflight(columns["sent_ns"], columns["end_ns"], begin_ns, last - first)
+    sampler.read()
     energy = sampler.between(begin_ns, end_ns)
     return {
         "delivered_rps": sent / seconds,
