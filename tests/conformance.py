@@ -106,18 +106,18 @@ def main() -> int:
     asked = parser.parse_args()
     wanted = asked.faults or list(EXPECTED)
     seen: list[Outcome] = []
-    print(f"{'fault':22}{'lane':7}{'sent':>6}  {'must be':32}{'was':40}")
+    print(f"{'fault':20}{'lane':6}{'sent':>6}  {'must be':38}{'was':42}")
     for lane in asked.lane.split(","):
         with tempfile.TemporaryDirectory() as folder:
             for one in outcomes(Path(folder), lane, wanted):
                 seen.append(one)
                 was = ", ".join(f"{n} {status}" for status, n in sorted(one.statuses.items()))
                 must = "/".join(sorted(one.expected))
-                print(
-                    f"{one.fault:22}{lane:7}{one.n_sent:6}  {must:32}{was:40}{'' if one.right else 'WRONG'}", flush=True
-                )
-    n_right, n_requests = sum(one.right for one in seen), sum(one.n_sent for one in seen)
-    print(f"{n_right} of {len(seen)} right ({n_right / len(seen):.0%}); {n_requests:,} requests, none without a row")
+                mark = "" if one.right else "WRONG"
+                print(f"{one.fault:20}{lane:6}{one.n_sent:6}  {must:38}{was:42}{mark}", flush=True)
+    n_right, n_sent = sum(one.right for one in seen), sum(one.n_sent for one in seen)
+    lost = n_sent - sum(one.statuses.total() + one.n_cancelled for one in seen)
+    print(f"{n_right} of {len(seen)} right ({n_right / len(seen):.0%}); {n_sent:,} requests, {lost} without a row")
     return 0 if n_right == len(seen) else 1
 
 
