@@ -145,10 +145,20 @@ def _label(figure: go.Figure, steps: Sequence[Row], known: str, axis: str) -> No
     more = "bars: 95% intervals, as far as the requests bound them; hollow: invalid step"
     figure.update_xaxes(type="log", showticklabels=True, minor={"showgrid": False})
     if known == "load":
-        figure.update_xaxes(tickvals=loads, ticktext=[f"{load:g}" for load in loads])
+        named = _apart(loads)
+        figure.update_xaxes(tickvals=named, ticktext=[f"{load:g}" for load in named])
     figure.update_xaxes(title=axis, row=PANELS, col=1)
     figure.update_yaxes(title=f"TTFT {ttft} [ms]", type="log", tickvals=ROUND, row=1, col=1)
     figure.update_yaxes(title="TPOT [ms]", rangemode="tozero", row=2, col=1)
     figure.update_yaxes(title="output tokens/s", rangemode="tozero", row=3, col=1)
     layout = {**LAYOUT, "margin": {"l": 10, "r": 10, "t": 130, "b": 50}}
     figure.update_layout(title=load_titled(QUESTION, steps, more), height=820, **layout)
+
+
+def _apart(loads: list[float]) -> list[float]:
+    """Those whose names don't run into each other on a logarithmic axis."""
+    kept: list[float] = []
+    for load in loads:
+        if not kept or load >= 1.2 * kept[-1]:
+            kept.append(load)
+    return kept
