@@ -135,6 +135,7 @@ def test_idle_slots_of_a_closed_loop_are_seen() -> None:
     step.stopped_ns = step.end_ns
     result = summary(step, workers=1, busy=0.1, sampler=Sampler())
     assert any("left 17% of each slot's time without a request" in reason for reason in result.row["reasons"])
+    assert not result.client_bound
 
 
 def test_how_exact_a_step_is_follows_from_its_reads() -> None:
@@ -181,6 +182,18 @@ def test_an_allowance_counts_what_is_under_way_at_the_most_it_can_cost() -> None
     assert allowance.used_up(most, shape("20x4"))
     with pytest.raises(Exception, match=r"closed:50: 50 requests under way may cost up to 0\.0300"):
         allowance.check(Arrivals(kind="closed", concurrency=50), shape("20x4"))
+
+
+def test_a_calibration_that_may_cost_more_than_is_allowed_is_not_begun() -> None:
+    from decimal import Decimal
+
+    from bench.catalog import Price
+
+    price = Price(id="p", model="m", usd_per_mtok_in=Decimal(100), usd_per_mtok_out=Decimal(1000), source="a test")
+    with pytest.raises(Exception, match="nothing was sent"):
+        Allowance(price=price, max_usd=Decimal("0.0001")).check_calibration(1_500, 100)
+    Allowance(price=price, max_usd=Decimal(1)).check_calibration(1_500, 100)
+    Allowance(price=price).check_calibration(1_500, 100)
 
 
 def test_credit_and_rates_add_up() -> None:

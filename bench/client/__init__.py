@@ -166,24 +166,27 @@ class Client:
         """One GET below the base URL; raises `RequestError`."""
         return await self._json(self._request("GET", path, {}, b""), path)
 
-    async def post_json(self, path: str, body: Mapping[str, Any], *, beside: bool = False) -> Any:
+    async def post_json(
+        self, path: str, body: Mapping[str, Any], *, beside: bool = False, timeout_s: float | None = None
+    ) -> Any:
         """One POST of a JSON body below the base URL, or `beside` its version part (`/tokenize`); `RequestError`."""
         request = self._request("POST", path, {}, json.dumps(body, ensure_ascii=False).encode())
         if beside:
             head, mark, query = self._base.raw_path.partition(b"?")
             root = re.sub(rb"/v\d+/*$", b"", head.rstrip(b"/"))
             request.url = self._base.copy_with(raw_path=root + path.encode() + mark + query)
-        return await self._json(request, path)
+        return await self._json(request, path, timeout_s)
 
-    async def _json(self, request: httpx.Request, path: str) -> Any:
+    async def _json(self, request: httpx.Request, path: str, timeout_s: float | None = None) -> Any:
+        limit_s = timeout_s or self.endpoint.first_token_timeout_s
         try:
             async with (
-                asyncio.timeout(self.endpoint.first_token_timeout_s),
+                asyncio.timeout(limit_s),
                 self._open(request, lambda _: None) as (status, headers, exchange),
             ):
                 body = await _body(exchange, MAX_ANSWER_BYTES)
         except TimeoutError as error:
-            raise TimedOut(f"{path}: no answer within {self.endpoint.first_token_timeout_s:g} s") from error
+            raise TimedOut(f"{path}: no answer within {limit_s:g} s") from error
         if status != 200:
             raise failure_of(status, headers, body, redact=self.secrets.redact)
         try:

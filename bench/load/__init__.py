@@ -26,7 +26,7 @@ from bench.errors import BenchError, BudgetStop, ConfigError, EngineError, RunEr
 from bench.load import ladder as ladders
 from bench.load.allowance import Allowance
 from bench.load.arrivals import Arrivals, Ladder, check_size
-from bench.load.calibrate import Calibration, Calibrator
+from bench.load.calibrate import MOST_IN_TOKENS, MOST_OUT_TOKENS, Calibration, Calibrator
 from bench.load.crew import Crew
 from bench.load.ladder import SearchResult
 from bench.load.prompts import Cache
@@ -127,6 +127,7 @@ def _closed(folder: runs.Run, outcome: Outcome, status: runs.RunStatus) -> None:
 def _loaded(plan: Plan, endpoint: Endpoint, folder: runs.Run, outcome: Outcome, watcher: Watcher) -> None:
     allowance = Allowance(price=plan.price, max_usd=plan.max_usd)
     folder.write_prices({"prices": [plan.price.model_dump(mode="json")] if plan.price is not None else []})
+    allowance.check_calibration(MOST_IN_TOKENS, MOST_OUT_TOKENS)
     calibration = _calibrated(plan, endpoint, folder, allowance)
     if plan.slo is not None and "tpot_ms" in plan.slo.limits and not calibration.counts_tokens:
         told = f"{plan.target.id} counts no tokens, so tpot_ms can't be told"

@@ -82,6 +82,13 @@ class Allowance:
                 f"{self.spent_usd:.4f} $ are spent; raise --max-usd, or ask for fewer or shorter ones"
             )
 
+    def check_calibration(self, in_tokens: int, out_tokens: int) -> None:
+        """BudgetStop when the few requests before a load may cost more than there is."""
+        most = self._of(in_tokens, out_tokens)
+        if self.max_usd is not None and most > self.max_usd:
+            told = f"the requests that calibrate a load may cost up to {most:.4f} $"
+            raise BudgetStop(f"{told}, over --max-usd {self.max_usd}; nothing was sent")
+
     def stop(self) -> BudgetStop:
         return BudgetStop(
             f"the allowance of {self.max_usd} $ is used up: {self.spent_usd:.6f} $ spent; what was measured is kept, "

@@ -25,6 +25,10 @@ PROBE_WORDS = (16, 80)
 PROOF_TOKENS = 200
 LEAST_CONTEXT = 64
 """A server that says less has said nothing."""
+TOKENIZER_S = 5.0
+"""A tokenizer that takes longer is done without."""
+MOST_IN_TOKENS, MOST_OUT_TOKENS = 1_500, 100
+"""More than all requests of a calibration together."""
 _REPEATS = 8
 _PATIENCE = 3
 
@@ -112,7 +116,7 @@ class Calibrator:
     async def _count(self, text: str) -> int | None:
         body = {"model": self._client.endpoint.model, "prompt": text, "content": text}
         try:
-            told = await self._client.post_json("/tokenize", body, beside=True)
+            told = await self._client.post_json("/tokenize", body, beside=True, timeout_s=TOKENIZER_S)
         except RequestError:
             return None
         if not isinstance(told, dict):

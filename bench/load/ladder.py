@@ -135,6 +135,7 @@ def search(ladder: Ladder, run: RunStep, tell: Callable[[str], None]) -> SearchR
         tell(f"{arrivals}: {verdict}")
         if result.client_bound:
             found.reason = f"at {arrivals} this client is at its limit"
+            result.row["search_verdict"] = "undecided"
             break
         if verdict == "passes":
             low = max(low, arrivals.level)
@@ -142,7 +143,7 @@ def search(ladder: Ladder, run: RunStep, tell: Callable[[str], None]) -> SearchR
             high = min(high, arrivals.level)
             failed = min(failed, arrivals.level) if verdict == "fails" else failed
         if verdict == "undecided" and failed == inf and not low:
-            n = (result.row.get("n_good") or 0) + (result.row.get("n_bad") or 0)
+            n = (result.row.get("n_good") or 0) + (result.row.get("n_bad") or 0) or result.n_answered
             found.reason = f"{arrivals} gave {n} requests in its time, too few for a verdict; a longer --duration may"
             break
         if verdict == "passes" and low >= end:

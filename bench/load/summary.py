@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 LAG_SHARE = 0.05
 """A step is invalid when client lag p99 is over this share of TTFT p50 (open loop), or slots idle so much (closed)."""
+MUCH_IDLE = 0.2
+"""With slots idle for more than this a step says nothing of its level: the load was another one."""
 MOST_BUSY = 0.8
 CUT_SHARE = 0.01
 AT_THE_EDGES = 2
@@ -159,7 +161,8 @@ def _client(columns: Mapping[str, np.ndarray], busy: float | None, *, open_loop:
     """How well this client kept up once the load stood still, and what speaks against the step."""
     lag_ms = (columns["sent_ns"] - columns["sched_ns"]) / 1e6
     lag_p99 = _quantile(lag_ms, 0.99)
-    late = _late(columns) if open_loop else _idle(columns, lag_ms)
+    idle = 0.0 if open_loop else _idle_share(columns, lag_ms)
+    late = _late(columns) if open_loop else _idle(idle)
     reasons = [f"{late}; --client raw is quicker"] if late else []
     overworked = busy is not None and busy > MOST_BUSY
     if overworked:
@@ -172,7 +175,7 @@ def _client(columns: Mapping[str, np.ndarray], busy: float | None, *, open_loop:
         "merged_share": float((columns["merged_reads"][answered] > 0).mean()) if answered.any() else None,
         "reasons": reasons,
         "overworked": overworked,
-        "late": open_loop and late is not None,
+        "late": (open_loop and late is not None) or idle > MUCH_IDLE,
     }
 
 
@@ -188,13 +191,17 @@ def _late(columns: Mapping[str, np.ndarray]) -> str | None:
     return f"this client was {lag_p99:.2f} ms late (p99), over {LAG_SHARE:.0%} of TTFT {ttft_p50:.2f} ms"
 
 
-def _idle(columns: Mapping[str, np.ndarray], lag_ms: np.ndarray) -> str | None:
-    """In closed loop nothing is due before the answer that it follows, and latency counts from the sending; what a slow
-    client takes away is load: time in which a slot has no request under way."""
+def _idle_share(columns: Mapping[str, np.ndarray], lag_ms: np.ndarray) -> float:
+    """Of the time of the slots that had no request under way, because the client was slow to send the next."""
     import numpy as np
 
     idle, busy = np.nansum(lag_ms), np.nansum((columns["end_ns"] - columns["sent_ns"]) / 1e6)
-    share = float(idle / (idle + busy)) if idle + busy else 0.0
+    return float(idle / (idle + busy)) if idle + busy else 0.0
+
+
+def _idle(share: float) -> str | None:
+    """In closed loop nothing is due before the answer that it follows, and latency counts from the sending; what a slow
+    client takes away is load."""
     if share <= LAG_SHARE:
         return None
     return f"this client left {share:.0%} of each slot's time without a request, over {LAG_SHARE:.0%}"

@@ -84,6 +84,8 @@ def find(
     ]
     if n_bins - begin < LEAST_SHARE * n_bins:
         reasons.append(f"too short: its warm-up took {begin * BIN_NS / 1e9:.1f} s of {n_bins * BIN_NS / 1e9:.1f} s")
+    if (n_later := int(later.sum())) < LEAST_REQUESTS:
+        reasons.append(f"only {n_later} requests of its window were answered")
     if n_bins - begin < 2 * answer_bins:
         answer_s = answer_bins * BIN_NS / 1e9
         reasons.append(f"too short: an answer takes {answer_s:.1f} s, and the window has less than two of them")
