@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from hashlib import sha256
@@ -193,7 +193,7 @@ def _climbed(plan: Plan, endpoint: Endpoint, calibration: Calibration, traffic: 
                 import scipy.special  # noqa: F401  (now, and not in the middle of the first step)
 
                 outcome.searches.append(ladders.search(ladder, driver.step, tell))
-                folder.write_search([_search_row(each) for each in outcome.searches])
+                folder.write_search([asdict(each) for each in outcome.searches])
             else:
                 ladders.climb(ladder, driver.step, tell)
 
@@ -323,18 +323,6 @@ def _starting(asked: Sequence[Ladder], calibration: Calibration) -> list[Ladder]
         else ladder
         for ladder in asked
     ]
-
-
-def _search_row(found: SearchResult) -> dict[str, Any]:
-    return {
-        "kind": found.kind,
-        "low": found.low,
-        "high": found.high,
-        "failed": found.failed,
-        "n_steps": found.n_steps,
-        "reason": found.reason,
-        "levels": found.levels,
-    }
 
 
 def _header(plan: Plan) -> runs.Header:

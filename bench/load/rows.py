@@ -65,7 +65,7 @@ class StepRows:
             self.failures[f"{status}{_of(row)}"] += 1
         if row.get("response_model"):
             self.models[row["response_model"]] += 1
-        self.n_unstamped += row.get("stamp_source") not in ("kernel", None)
+        self.n_unstamped += row["by_read"]
         self._credit(row, status)
 
     def _credit(self, row: dict[str, Any], status: str) -> None:
@@ -142,4 +142,4 @@ def _hidden(row: dict[str, Any]) -> bool:
 def _of(row: dict[str, Any]) -> str:
     if row.get("http_status") not in (None, 200):
         return f" {row['http_status']}"
-    return f" ({str(row['error'])[:60]})" if row.get("error") and row["status"] in ("connect_error",) else ""
+    return f" ({str(row['error'])[:60]})" if row.get("error") and row["status"] == "connect_error" else ""
