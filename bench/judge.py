@@ -156,7 +156,14 @@ def render(
     options = target.options
     first = options.seed if options.seed is not None else (question.seed if question.repeats > 1 else None)
     seed = None if first is None else first + repeat
-    sent = {"max_tokens": cap, "temperature": options.temperature, "seed": seed, "extra": dict(options.extra)}
+    sent: dict[str, Any] = {
+        "max_tokens": cap,
+        "temperature": options.temperature,
+        "seed": seed,
+        "extra": dict(options.extra),
+    }
+    if options.reasoning_effort is not None:  # what is not asked for leaves no trace in a question's name
+        sent["effort"] = options.reasoning_effort
     chat = isinstance(prompt, Chat) and target.wire != "openai_completions"
     return Request(
         request_id=uuid4().hex,
@@ -167,6 +174,8 @@ def render(
         max_tokens=cap,
         temperature=options.temperature,
         seed=seed,
+        effort=options.reasoning_effort,
+        thinking_tokens=options.reasoning_budget or None,
         extra=options.extra,
         task=task,
         doc_id=doc_id,

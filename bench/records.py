@@ -47,6 +47,13 @@ class Endpoint:
     headers: Mapping[str, str] = field(default_factory=dict)
     quirks: Mapping[str, Any] = field(default_factory=dict)
     """Deviations of this exact model or provider, read by the wire's `encode` (data, from the catalogue)."""
+    proxy: str | None = None
+    """Goes through this proxy whatever the environment says; `none` = through none."""
+    ca_file: str | None = None
+    """PEM file of the authorities to trust instead of the system's."""
+    client_cert: str | None = None
+    """PEM file with the certificate this client shows (mutual TLS), and its key unless `client_key` names it."""
+    client_key: str | None = None
     connect_timeout_s: float = 10.0
     first_token_timeout_s: float = 600.0
     stall_timeout_s: float = 120.0
@@ -58,6 +65,26 @@ class Endpoint:
 class Message:
     role: Literal["system", "user", "assistant"]
     content: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tool:
+    """A function the model may call."""
+
+    name: str
+    description: str = ""
+    parameters: Mapping[str, Any] = field(default_factory=lambda: {"type": "object", "properties": {}})
+    """JSON Schema of its arguments."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ToolCall:
+    """A call the model made; nobody runs it."""
+
+    id: str | None
+    name: str
+    arguments: str
+    """JSON text, its pieces joined, as it came."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,8 +104,17 @@ class Request:
     stop: tuple[str, ...] = ()
     logprobs: int | None = None
     echo: bool = False
+    effort: str | None = None
+    """How hard to think, in the provider's own word (`none`, `low`, `high` …); None = its default."""
+    thinking_tokens: int | None = None
+    """How many of `max_tokens` may be thoughts, where a target takes such a number; None = its default."""
+    tools: tuple[Tool, ...] = ()
+    tool_choice: str | None = None
+    """`auto`, `none`, `required`, or the name of the tool that must be called; None = the provider's default."""
+    answer_schema: Mapping[str, Any] | None = None
+    """JSON Schema that the answer is to follow (structured output)."""
     extra: Mapping[str, Any] = field(default_factory=dict)
-    """Merged into the body as it is (reasoning effort, `ignore_eos` …)."""
+    """Merged into the body as it is (`ignore_eos`, a router's choice of hosts …)."""
     task: str | None = None
     doc_id: int | None = None
     repeat: int = 0
@@ -155,6 +191,16 @@ class Measurement:
     retry_after_s: float | None = None
     retryable: bool = False
     """Whether asking again can help (429, 5xx, timeouts, cut streams; never a plain 4xx)."""
+    waited_s: float | None = None
+    """How long this attempt was held back before it was sent: by the target's limits, or to back off."""
+    service_tier: str | None = None
+    """As the provider said it was served (`default`, `flex`, `priority`, `batch` …): it changes price and latency."""
+    schema_valid: bool | None = None
+    """Whether the answer follows `answer_schema` and every tool call its parameters; None where nothing was asked."""
+    server_queue_ms: float | None = None
+    server_prefill_ms: float | None = None
+    server_decode_ms: float | None = None
+    """The server's own word on its time, beside ours: waiting, reading the prompt, writing the answer."""
     # Load traffic; None elsewhere.
     step: int | None = None
     """Step of the load run, from 0."""
@@ -176,6 +222,7 @@ class Measurement:
     chunk_offsets_ns: tuple[int, ...] = ()
     """Stamp of each token-bearing event less `sent_ns`."""
     logprobs: tuple[TokenLogprob, ...] | None = None
+    tool_calls: tuple[ToolCall, ...] | None = None
 
 
 class Reply(str):

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from ipaddress import ip_address
 from urllib.parse import SplitResult, parse_qsl, urlsplit
 
 from bench.catalog.keys import SUSPECT_NAME
+
+_OPEN = re.compile(r"\{([A-Z][A-Z0-9_]*)(?:(=)([^{}]*))?\}")
 
 
 def checked_url(url: str) -> str:
@@ -20,6 +24,16 @@ def checked_url(url: str) -> str:
     if any(SUSPECT_NAME.search(name) for name, _ in parse_qsl(parts.query)):
         raise ValueError('the address holds a key in its query; remove it and write key = "env:NAME"')
     return url.rstrip("/")
+
+
+def variables_in(url: str) -> dict[str, str | None]:
+    """Variables that the address leaves open, each with its default: `{REGION=us-east-1}`, `{ACCOUNT}`."""
+    return {name: default if mark else None for name, mark, default in _OPEN.findall(url)}
+
+
+def filled(url: str, values: Mapping[str, str]) -> str:
+    """The address with its variables put in."""
+    return _OPEN.sub(lambda found: values.get(found[1]) or found[3], url)
 
 
 def split(url: str) -> SplitResult:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from bench.catalog.address import checked_url
+from bench.catalog.address import checked_url, filled, variables_in
 from bench.catalog.files import Noun
 from bench.catalog.quirks import checked_quirks
+from bench.errors import ConfigError
 from bench.records import Layer
 
 Number = Annotated[float, Field(strict=True)]
@@ -32,7 +34,19 @@ class Provider(Noun):
     wires: tuple[str, ...] = Field(min_length=1)
     """The first is the one used unless a target says otherwise."""
     base_url: str
+    """May hold `{NAME}` or `{NAME=default}` for a variable of the environment: a region, an account, a resource."""
+    base_urls: dict[str, str] = Field(default_factory=dict)
+    """By wire, where one has an address of its own."""
+    base_url_env: tuple[str, ...] = ()
+    """Variables that, the first one set, replace `base_url` for the wires without an address of their own."""
+    headers: dict[str, str] = Field(default_factory=dict)
+    """Sent with every request, by wire where only one needs them: see `wire_headers`."""
+    wire_headers: dict[str, dict[str, str]] = Field(default_factory=dict)
+    wire_quirks: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    """Deviations on one wire; a model's own win over them."""
     key_env: str | None = None
+    key_env_also: tuple[str, ...] = ()
+    """Other names that people give the variable; looked at when `key_env` is not set."""
     key_optional: bool = False
     """Local servers: the key is sent only when the variable is set."""
     price_book: str | None = None
@@ -45,7 +59,22 @@ class Provider(Noun):
     source: str
     date: dt.date
 
-    _url = field_validator("base_url")(checked_url)
+    @field_validator("base_url")
+    @classmethod
+    def _url(cls, url: str) -> str:
+        checked_url(filled(url, dict.fromkeys(variables_in(url), "x")))
+        return url.rstrip("/")
+
+    @field_validator("base_urls")
+    @classmethod
+    def _urls(cls, urls: dict[str, str]) -> dict[str, str]:
+        return {wire: cls._url(url) for wire, url in urls.items()}
+
+    @field_validator("wire_quirks")
+    @classmethod
+    def _wire_quirks(cls, quirks: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+        return {wire: checked_quirks(some) for wire, some in quirks.items()}
+
     _quirks = field_validator("quirks")(checked_quirks)
 
     @field_validator("models")
@@ -53,9 +82,22 @@ class Provider(Noun):
     def _model_quirks(cls, models: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
         return {model: checked_quirks(quirks) for model, quirks in models.items()}
 
-    def quirks_of(self, model: str) -> dict[str, Any]:
-        """Deviations of this exact model id: never found by a part of its name."""
-        return {**self.quirks, **self.models.get(model, {})}
+    def quirks_of(self, model: str, wire: str | None = None) -> dict[str, Any]:
+        """Deviations of this exact model id, on that wire: never found by a part of its name."""
+        return {**self.quirks, **self.wire_quirks.get(wire or "", {}), **self.models.get(model, {})}
+
+    def url(self, wire: str, environ: Mapping[str, str]) -> str:
+        """The address on that wire, variables filled in; ConfigError names the one that is not set."""
+        own = self.base_urls.get(wire)
+        if own is None:
+            own = next((environ[name] for name in self.base_url_env if environ.get(name)), self.base_url)
+        missing = [name for name, default in variables_in(own).items() if default is None and not environ.get(name)]
+        if missing:
+            raise ConfigError(
+                f"provider {self.id}: its address {own} needs the variable {missing[0]}, which is not set; "
+                f"run: export {missing[0]}=…"
+            )
+        return filled(own, environ)
 
 
 class Openness(Noun):

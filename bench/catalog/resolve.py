@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from bench.catalog.nouns import Provider
     from bench.records import Layer
 
-WIRES = ("openai_chat", "openai_completions", "openai_responses", "anthropic", "gemini", "ollama")
+WIRES = ("openai_chat", "openai_completions", "openai_responses", "anthropic", "gemini", "ollama", "bedrock")
 ENGINES: Mapping[str, Layer] = {
     "embedded": "reference",
     "vllm": "self-hosted",
@@ -29,8 +29,11 @@ ENGINES: Mapping[str, Layer] = {
     "llama_cpp": "on-device",
     "ollama": "on-device",
 }
-FORMS = "embedded:NAME, PROVIDER:MODEL, http://HOST:PORT/v1#MODEL, ENGINE@MODEL, or an id from targets.toml"
-SPEC = re.compile(r"(?P<name>[A-Za-z0-9_.-]+)(?P<sign>[:@])(?P<model>.+)")
+FORMS = (
+    "embedded:NAME, PROVIDER:MODEL, PROVIDER+WIRE:MODEL, http://HOST:PORT/v1#MODEL, ENGINE@MODEL, "
+    "or an id from targets.toml"
+)
+SPEC = re.compile(r"(?P<name>[A-Za-z0-9_.-]+)(?:\+(?P<wire>[A-Za-z0-9_]+))?(?P<sign>[:@])(?P<model>.+)")
 
 
 def find(spec: str, providers: Mapping[str, Provider], targets: Mapping[str, Target]) -> Target:
@@ -44,12 +47,18 @@ def find(spec: str, providers: Mapping[str, Provider], targets: Mapping[str, Tar
         raise ConfigError(
             f"target {spec!r} is unknown{nearest(spec, targets) if targets else ''} (a target is {FORMS})"
         )
-    name, sign, model = found.group("name", "sign", "model")
+    name, wire, sign, model = found.group("name", "wire", "sign", "model")
+    if wire and (sign == "@" or name == "embedded"):
+        raise ConfigError(f"target {spec!r}: a wire can be chosen for a provider only; write {name}{sign}{model}")
     if name == "embedded":
         return embedded(model)
     if sign == "@":
         return from_engine(name, model, providers)
-    return from_provider(provider_named(name, providers, spec, targets), model)
+    provider = provider_named(name, providers, spec, targets)
+    if wire is None:
+        return from_provider(provider, model)
+    check_name(wire, set(provider.wires), f"target {spec!r}: wire of {provider.id}")
+    return from_provider(provider, model, id=f"{provider.id}+{wire}:{model}", wire=wire)
 
 
 def provider_named(
@@ -65,18 +74,21 @@ def provider_named(
 
 def from_provider(provider: Provider, model: str, where: str | None = None, **given: Any) -> Target:
     """A model at a known provider; `given` wins over what the provider declares, `where` begins a refusal."""
-    quirks = {**provider.quirks_of(model), **given.pop("quirks", {})}
-    wire = str(quirks.pop("only_wire", provider.wires[0]))
+    wire = str(given.get("wire") or provider.quirks_of(model).get("only_wire", provider.wires[0]))
+    quirks = {**provider.quirks_of(model, wire), **given.pop("quirks", {})}
+    quirks.pop("only_wire", None)
     declared = {
         "id": f"{provider.id}:{model}",
         "layer": provider.layer,
         "provider": provider.id,
         "wire": wire,
-        "base_url": provider.base_url,
         "key_ref": _key_of(provider),
         "model": model,
         "quirks": quirks,
     }
+    if "base_url" not in given:
+        declared["base_url"] = provider.url(wire, os.environ)
+    given["headers"] = {**provider.headers, **provider.wire_headers.get(wire, {}), **given.get("headers", {})}
     return parse(Target, {**declared, **given}, where or f"target '{provider.id}:{model}'")
 
 
@@ -161,15 +173,18 @@ def _from_url(spec: str, providers: Mapping[str, Provider]) -> Target:
     if not split(url).path:
         url = f"{url}/v1"
     for provider in providers.values():
-        if provider.base_url == url and not is_loopback(url):
-            return from_provider(provider, model)
+        for wire in provider.wires if url in (provider.base_url, *provider.base_urls.values()) else ():
+            if provider.base_urls.get(wire, provider.base_url) == url and not is_loopback(url):
+                return from_provider(provider, model, wire=wire)
     return Target(id=f"{url}#{model}", layer="self-hosted", wire="openai_chat", base_url=url, model=model)
 
 
 def _key_of(provider: Provider) -> str | None:
-    if provider.key_env is None or (provider.key_optional and not os.environ.get(provider.key_env)):
+    names = [name for name in (provider.key_env, *provider.key_env_also) if name]
+    found = next((name for name in names if os.environ.get(name)), None)
+    if found is None and (provider.key_optional or not names):
         return None
-    return f"env:{provider.key_env}"
+    return f"env:{found or names[0]}"
 
 
 @cache

@@ -18,6 +18,8 @@ from bench.errors import ConfigError
 from bench.records import Endpoint, Layer
 
 TIMEOUTS = ("connect_timeout_s", "first_token_timeout_s", "stall_timeout_s", "total_timeout_s")
+WAY = ("proxy", "ca_file", "client_cert", "client_key")
+"""How the network is crossed: never what is answered."""
 
 
 class Options(Noun):
@@ -29,15 +31,23 @@ class Options(Noun):
     """Lowers the task's cap of the visible answer; never raises it."""
     reasoning_budget: Count = Field(default=0, ge=0)
     """Tokens of thinking added to the cap."""
+    reasoning_effort: str | None = None
+    """The provider's own word: `none`, `minimal`, `low`, `medium`, `high` …; None leaves it to the server."""
     seed: Count | None = None
     extra: dict[str, Any] = Field(default_factory=dict)
-    """Merged into the body as it is: `extra = { reasoning_effort = "low" }`."""
+    """Merged into the body as it is: `extra = { top_k = 20 }`."""
     concurrency: Count | None = Field(default=None, gt=0)
     """Requests under way at once in quality traffic; None = the caller's default."""
     connect_timeout_s: Number = Field(default=10.0, gt=0)
     first_token_timeout_s: Number = Field(default=600.0, gt=0)
     stall_timeout_s: Number = Field(default=120.0, gt=0)
     total_timeout_s: Number = Field(default=1800.0, gt=0)
+    proxy: str | None = None
+    """`http://HOST:PORT`, or `none`; otherwise the environment's HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY."""
+    ca_file: str | None = None
+    """Authorities to trust (PEM) instead of the system's or SSL_CERT_FILE's."""
+    client_cert: str | None = None
+    client_key: str | None = None
 
     @field_validator("temperature", mode="before")
     @classmethod
@@ -45,8 +55,11 @@ class Options(Noun):
         return None if value == "unset" else value
 
     def answering(self) -> dict[str, Any]:
-        """The options that can change an answer; patience and parallelism can't."""
-        return self.model_dump(mode="json", exclude={"concurrency", *TIMEOUTS})
+        """The options that can change an answer; patience, parallelism and the way through the network can't."""
+        told = self.model_dump(mode="json", exclude={"concurrency", *TIMEOUTS, *WAY})
+        if self.reasoning_effort is None:
+            del told["reasoning_effort"]  # younger than the first fingerprints
+        return told
 
 
 class Declared(Noun):
@@ -133,7 +146,7 @@ class Target(Declared):
             raise ConfigError(f"target {self.id} has no address of its own: engine {self.engine!r} must serve it first")
         if problem := problem_with(self.key_ref):
             raise ConfigError(f"target {self.id}: {problem}")
-        timeouts = {name: getattr(self.options, name) for name in TIMEOUTS}
+        options = {name: getattr(self.options, name) for name in (*TIMEOUTS, *WAY)}
         return Endpoint(
             target_id=self.id,
             base_url=address.rstrip("/"),
@@ -142,7 +155,7 @@ class Target(Declared):
             key_ref=self.key_ref,
             headers=self.headers,
             quirks=self.quirks,
-            **timeouts,
+            **options,
         )
 
     def public(self) -> dict[str, Any]:

@@ -29,11 +29,12 @@ from bench.client.stock import opened, stock_transport
 from bench.client.transport import Transport, origin_of, serialised
 from bench.errors import Broken, ConfigError, Garbled, RequestError, TimedOut, Unreachable
 from bench.records import Endpoint, Measurement, Request
-from bench.wires import Outgoing, wire
+from bench.wires import Outgoing, listing_path, wire
 
 __all__ = ["Client", "Lane", "Prepared", "key_of", "new_event_loop", "probe"]
 
 Lane = Literal["httpx", "raw"]
+OnHead = Callable[[int, Mapping[str, str]], None]
 MAX_ERROR_BYTES = 64 << 10
 MAX_ANSWER_BYTES = 256 << 20
 _NOTHING = httpx.ByteStream(b"")
@@ -75,6 +76,8 @@ class Client:
         self.secrets = Secrets.of(endpoint)
         self.inflight = 0
         """Requests under way, those waiting for a connection included."""
+        self.on_head: OnHead | None = None
+        """Told the status and headers of every answer to a question, as they come: limits are announced there."""
         self._base = _base_url(endpoint)
         self._origin = origin_of(self._base)
         first_s = endpoint.first_token_timeout_s
@@ -154,8 +157,8 @@ class Client:
             self.inflight -= 1
 
     async def models(self) -> list[str]:
-        """The names that `GET {base_url}/models` lists; raises `RequestError`."""
-        listed = await self.get_json("/models")
+        """The names that the endpoint lists; raises `RequestError`."""
+        listed = await self.get_json(listing_path(self.wire))
         entries = listed.get("data", listed.get("models")) if isinstance(listed, dict) else listed
         if not isinstance(entries, list):
             raise Garbled(f"{self.endpoint.base_url}/models is not a list of models")
@@ -208,6 +211,8 @@ class Client:
 
         async with self._open(prepared.outgoing, begun) as (status, headers, exchange):
             attempt.headed(status, headers)
+            if self.on_head is not None:
+                self.on_head(status, headers)
             if status != 200:
                 body = await _body(exchange, MAX_ERROR_BYTES)
                 raise failure_of(status, headers, body, redact=self.secrets.redact)
@@ -391,6 +396,8 @@ def _base_url(endpoint: Endpoint) -> httpx.URL:
 
 
 def _below(base: httpx.URL, path: str) -> bytes:
-    """The path below the base URL's, its query (Azure's `api-version`) kept behind."""
-    head, mark, query = base.raw_path.partition(b"?")
-    return head.rstrip(b"/") + path.encode() + mark + query
+    """The path below the base URL's, the queries of both (Azure's `api-version`, Gemini's `alt`) kept behind."""
+    head, _, query = base.raw_path.partition(b"?")
+    below, _, more = path.encode().partition(b"?")
+    queries = b"&".join(part for part in (more, query) if part)
+    return head.rstrip(b"/") + below + (b"?" + queries if queries else b"")

@@ -14,11 +14,11 @@ from typing import Any
 
 from bench.client.failures import in_band, one_line
 from bench.client.pattern import Pattern
+from bench.client.schema import follows
 from bench.errors import Broken, Garbled, RateLimited, Refused, RequestError, ServerFault
-from bench.records import Endpoint, Request, Status, TokenLogprob
-from bench.wires import Event, Usage, Wire
+from bench.records import Endpoint, Request, Status, TokenLogprob, ToolCall
+from bench.wires import Event, Framing, Timings, ToolDelta, Usage, Wire, decoder_of, framing_of
 from bench.wires.finish import status_of
-from bench.wires.sse import Framer
 
 Redact = Callable[[str], str]
 _PAIR = re.compile("[\ud800-\udbff][\udc00-\udfff]")
@@ -35,17 +35,19 @@ class Fold:
     """One answer being put together; `take` what arrived, `close` at its end, then read `columns`."""
 
     def __init__(self, wire: Wire, endpoint: Endpoint, request: Request, redact: Redact = str) -> None:
-        self._wire = wire
+        self._decode = decoder_of(wire, endpoint)
         self._endpoint = endpoint
         self._request = request
         self._redact = redact
-        self._framer: Framer | None = Framer()
+        self._framer: Framing | None = framing_of(wire)
         self._whole: list[bytes] = []
         self._texts: list[str] = []
         self._text_ns: list[int] = []
         self._thoughts: list[str] = []
         self._refusal = ""
         self._logprobs: list[TokenLogprob] = []
+        self._tools: dict[int, ToolDelta] = {}
+        self._timings: Timings | None = None
         self._usage: Usage | None = None
         self._pattern = Pattern(wire)
         self._echo_pending = request.echo
@@ -87,7 +89,7 @@ class Fold:
         if self.end_ns is None:
             raise Broken(f"the stream ended {self.progress()} without a finish reason")
 
-    def _flush(self, framer: Framer) -> None:
+    def _flush(self, framer: Framing) -> None:
         """The last event may lack its empty line; half an event is a cut, not garbage."""
         for payload in framer.close():
             try:
@@ -112,6 +114,10 @@ class Fold:
             self.end_ns, self.finish_reason = stamp, event.finish_reason
         if event.usage is not None:
             self._usage = event.usage
+        if event.timings is not None:
+            self._timings = event.timings
+        for piece in event.tool_calls:
+            self._tools[piece.slot] = _joined_call(self._tools.get(piece.slot), piece)
         if event.logprobs:
             self._logprobs += event.logprobs
         for column, value in (
@@ -120,6 +126,7 @@ class Fold:
             ("system_fingerprint", event.fingerprint),
             ("routed_provider", event.routed_provider),
             ("provider_usd", event.provider_usd),
+            ("service_tier", event.service_tier),
         ):
             if value is not None:
                 row[column] = value
@@ -129,7 +136,7 @@ class Fold:
 
     def _decoded(self, payload: bytes) -> Event:
         try:
-            return self._wire.decode(payload)
+            return self._decode(payload)
         except Garbled as error:
             raise Garbled(f"{error}: {self._snippet(payload)}") from error
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError, OverflowError) as error:
@@ -193,10 +200,27 @@ class Fold:
             "answer": self._redact(answer) if answer or self.end_ns is not None else None,
             "reasoning": self._redact(reasoning) if reasoning else None,
             "logprobs": tuple(self._logprobs) if self._logprobs else None,
+            "tool_calls": self._calls(),
         }
-        for name in ("response_id", "response_model", "system_fingerprint", "routed_provider"):
+        for name in ("response_id", "response_model", "system_fingerprint", "routed_provider", "service_tier"):
             row[name] = self._named(row.get(name))
+        if self.end_ns is not None:
+            row["schema_valid"] = follows(self._request, row["answer"], row["tool_calls"])
+        if self._timings is not None:
+            row |= {f"server_{name}": value for name, value in self._timings._asdict().items()}
         return row | self._tokens()
+
+    def _calls(self) -> tuple[ToolCall, ...] | None:
+        """The tool calls in the order of their slot; None where there were none."""
+        pieces = [self._tools[slot] for slot in sorted(self._tools)]
+        return tuple(
+            ToolCall(
+                id=self._named(piece.id),
+                name=self._named(piece.name) or "",
+                arguments=self._redact(joined(piece.arguments)),
+            )
+            for piece in pieces
+        ) or None  # fmt: skip
 
     def _named(self, value: str | None) -> str | None:
         return None if value is None else one_line(self._redact(value))
@@ -229,6 +253,14 @@ class Fold:
     def _stamp_at(self, position: int) -> int:
         """Stamp of the event that brought this character of the visible text."""
         return self._text_ns[bisect_right(list(accumulate(map(len, self._texts))), position)]
+
+
+def _joined_call(so_far: ToolDelta | None, piece: ToolDelta) -> ToolDelta:
+    """A call with one more piece; some servers repeat id and name with every piece."""
+    if so_far is None:
+        return piece
+    name = so_far.name if piece.name in ("", so_far.name) else so_far.name + piece.name
+    return ToolDelta(piece.slot, so_far.id or piece.id, name, so_far.arguments + piece.arguments)
 
 
 def _thought(text: str, *, tagged_elsewhere: bool) -> tuple[int, str]:

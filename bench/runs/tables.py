@@ -10,7 +10,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from bench.errors import RunError
 
-TEXT_COLUMNS = ("prompt", "answer", "reasoning", "chunk_offsets_ns", "logprobs")
+TEXT_COLUMNS = ("prompt", "answer", "reasoning", "chunk_offsets_ns", "logprobs", "tool_calls")
 """The half of a Measurement that is large and seldom asked for: the table `request_text`."""
 
 

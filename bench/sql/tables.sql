@@ -38,6 +38,8 @@ create table request (
     tokens_source varchar, chunks bigint, finish_reason varchar, response_id varchar, response_model varchar,
     system_fingerprint varchar, routed_provider varchar, provider_usd varchar, replayed boolean,
     stamp_source varchar, read_lag_max_ns bigint, merged_reads bigint, retry_after_s double, retryable boolean,
+    waited_s double, service_tier varchar, schema_valid boolean,
+    server_queue_ms double, server_prefill_ms double, server_decode_ms double,
     step bigint, lane varchar, worker bigint, asked_in_tokens bigint, asked_out_tokens bigint, prompt_cache varchar,
     position bigint
 );
@@ -45,7 +47,8 @@ create table request (
 -- the large half of `request`, one row per attempt
 create table request_text (
     request_id varchar, run_id varchar, prompt varchar, answer varchar, reasoning varchar,
-    chunk_offsets_ns bigint[], logprobs struct(token varchar, logprob double)[]
+    chunk_offsets_ns bigint[], logprobs struct(token varchar, logprob double)[],
+    tool_calls struct(id varchar, name varchar, arguments varchar)[]
 );
 
 -- one row per item, repeat and metric; value in [0, 1]

@@ -11,16 +11,13 @@ from typing import Any
 from bench.errors import ConfigError, Garbled
 from bench.records import Endpoint, Message, Request, TokenLogprob
 from bench.wires import Event, Outgoing
+from bench.wires.common import name_of, number, parse, text_of
 from bench.wires.openai_chunk import (
     DONE,
     common_body,
     error_of,
     finished,
     first_choice,
-    name_of,
-    number,
-    parse,
-    text_of,
     usage_of,
 )
 

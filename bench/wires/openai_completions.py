@@ -5,16 +5,13 @@ from __future__ import annotations
 from bench.errors import ConfigError, Garbled
 from bench.records import Endpoint, Request, TokenLogprob
 from bench.wires import Event, Outgoing
+from bench.wires.common import name_of, number, parse, text_of
 from bench.wires.openai_chunk import (
     DONE,
     common_body,
     error_of,
     finished,
     first_choice,
-    name_of,
-    number,
-    parse,
-    text_of,
     usage_of,
 )
 
