@@ -13,6 +13,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import pairwise
 from typing import Any
 
 
@@ -36,7 +37,7 @@ class Replay:
 
     def pieces(self) -> list[bytes]:
         edges = [0, *self._cuts, len(self._body)]
-        return [self._body[a:b] for a, b in zip(edges, edges[1:], strict=False) if b > a]
+        return [self._body[a:b] for a, b in pairwise(edges) if b > a]
 
 
 def some_cuts(body: bytes, dice: random.Random, most: int = 40) -> list[int]:
@@ -66,7 +67,7 @@ def replaying() -> Iterator[Replay]:
                     self.wfile.flush()
                 self.wfile.write(b"0\r\n\r\n")
 
-        do_GET = do_POST
+        do_GET = do_POST  # noqa: N815  (the names are http.server's)
 
         def log_message(self, *_: Any) -> None:
             pass
