@@ -910,12 +910,16 @@ def main() -> None:
     parser.add_argument("--log", type=Path)
     parser.add_argument("--answers", type=Path, help="JSON object: prompt -> answer")
     parser.add_argument("--cert", type=Path, help="PEM with key and certificate: speak TLS")
+    parser.add_argument("--client-ca", type=Path, help="PEM: clients must show a certificate of this authority")
     options = parser.parse_args()
     answers = json.loads(options.answers.read_text()) if options.answers else {}
     tls = None
     if options.cert:
         tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         tls.load_cert_chain(options.cert)
+        if options.client_ca:
+            tls.verify_mode = ssl.CERT_REQUIRED
+            tls.load_verify_locations(options.client_ca)
     gc.disable()
     asyncio.run(serve(options.port, options.log, answers, tls))
 
@@ -943,7 +947,12 @@ class Running:
 
 @contextmanager
 def fake_server(
-    folder: Path, answers: dict[str, str] | None = None, cert: Path | None = None, *, logs: bool = True
+    folder: Path,
+    answers: dict[str, str] | None = None,
+    cert: Path | None = None,
+    *,
+    client_ca: Path | None = None,
+    logs: bool = True,
 ) -> Iterator[Running]:
     """Runs one for the length of the block; `folder` keeps its log. It ends with this process, however that ends."""
     log = folder / "fake.jsonl"
@@ -957,6 +966,8 @@ def fake_server(
         command += ["--answers", str(path)]
     if cert is not None:
         command += ["--cert", str(cert)]
+    if client_ca is not None:
+        command += ["--client-ca", str(client_ca)]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert process.stdin
     assert process.stdout

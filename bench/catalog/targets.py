@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import Field, field_validator, model_validator
 
-from bench.catalog.address import checked_url, is_loopback, safe
+from bench.catalog.address import checked_url, is_loopback, safe, split
 from bench.catalog.files import Noun
 from bench.catalog.keys import checked_headers, checked_reference, problem_with, public_reference, redacted
 from bench.catalog.nouns import Count, Number, Usd
@@ -53,6 +53,17 @@ class Options(Noun):
     @classmethod
     def _unset(cls, value: object) -> object:
         return None if value == "unset" else value
+
+    @field_validator("proxy")
+    @classmethod
+    def _proxy(cls, proxy: str | None) -> str | None:
+        if proxy is None or proxy == "none" or (proxy.startswith("env:") and checked_reference(proxy)):
+            return proxy
+        if "@" in proxy:
+            raise ValueError('the proxy holds credentials; write proxy = "env:NAME" and put the address there')
+        if split(proxy).scheme not in ("http", "https", "socks5", "socks5h"):
+            raise ValueError("no proxy's address; write http://HOST:PORT, or none")
+        return proxy
 
     def answering(self) -> dict[str, Any]:
         """The options that can change an answer; patience, parallelism and the way through the network can't."""

@@ -27,6 +27,7 @@ from bench.client.keys import Secrets, key_of
 from bench.client.loop import collector, new_event_loop
 from bench.client.stock import opened, stock_transport
 from bench.client.transport import Transport, origin_of, serialised
+from bench.client.way import passwords_of, proxy_of, tls_of, tunnel_of
 from bench.errors import Broken, ConfigError, Garbled, RequestError, TimedOut, Unreachable
 from bench.records import Endpoint, Measurement, Request
 from bench.wires import Outgoing, listing_path, wire
@@ -82,13 +83,24 @@ class Client:
         self._origin = origin_of(self._base)
         first_s = endpoint.first_token_timeout_s
         self._timeouts = {"connect": endpoint.connect_timeout_s, "read": first_s, "write": first_s, "pool": None}
-        own = transport or stock_transport(endpoint) or Transport(max_connections=max_connections)
+        self.secrets = self.secrets.also(passwords_of(proxy_of(endpoint)))
+        files = endpoint.ca_file or endpoint.client_cert or endpoint.client_key
+        trust = tls_of(endpoint) if files else None  # what is wrong with a file is said before anything is sent
+        own = (
+            transport
+            or stock_transport(endpoint)
+            or Transport(
+                max_connections=max_connections,
+                tls=lambda: trust or tls_of(endpoint),
+                proxy=tunnel_of(endpoint),
+            )
+        )
         self._http = httpx.AsyncClient(transport=own, trust_env=False)
         self._transport = own if isinstance(own, Transport) else None
         self._raw = lane == "raw"
         if self._raw and self._transport is None:
             raise ConfigError(
-                f"target {endpoint.target_id}: the raw client goes through no proxy and speaks no HTTP/2; "
+                f"target {endpoint.target_id}: the raw client speaks no HTTP/2 and no proxy that opens no tunnel; "
                 "use --client httpx"
             )
         self._urls: dict[str, httpx.URL] = {}

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from bench.errors import ConfigError
@@ -44,6 +44,11 @@ class Secrets:
             headers["Authorization" if auth == "bearer" else auth] = f"Bearer {key}" if auth == "bearer" else key
         values = {key, *hidden.values()} - {None, ""}
         return cls(headers=headers, values=tuple(sorted((v for v in values if v), key=len, reverse=True)))
+
+    def also(self, values: Iterable[str]) -> Secrets:
+        """The same, with more that must never be shown."""
+        both = {*self.values, *values} - {""}
+        return replace(self, values=tuple(sorted(both, key=len, reverse=True)))
 
     def redact(self, text: str) -> str:
         """The text without any secret; short place-holders are cut out only where they stand as a credential."""

@@ -6,30 +6,28 @@ Stamps are then taken after httpx has parsed each read, and the row says so: `st
 from __future__ import annotations
 
 import asyncio
-import ssl
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import Any
-from urllib.request import getproxies, proxy_bypass
 
 import httpx
 
-from bench.catalog.address import is_loopback_host
 from bench.client.exchange import HIGH_WATER_BYTES, Exchange
+from bench.client.way import proxy_of, tls_of, tunnel_of
 from bench.errors import ConfigError
 from bench.records import Endpoint
 
 
 def stock_transport(endpoint: Endpoint) -> httpx.AsyncBaseTransport | None:
-    """A transport of httpx if this endpoint needs one (quirk `http2`, or a proxy in the environment), else None."""
-    proxy = _proxy_of(httpx.URL(endpoint.base_url))
+    """A transport of httpx if this endpoint needs one (quirk `http2`, or a proxy that opens no tunnel), else None."""
+    proxy = proxy_of(endpoint)
     http2 = bool(endpoint.quirks.get("http2"))
-    if proxy is None and not http2:
+    if (proxy is None or tunnel_of(endpoint) is not None) and not http2:
         return None
     try:
         return httpx.AsyncHTTPTransport(
-            verify=ssl.create_default_context(),
+            verify=tls_of(endpoint),
             http2=http2,
             proxy=proxy,
             limits=httpx.Limits(max_connections=None, max_keepalive_connections=None),
@@ -38,8 +36,6 @@ def stock_transport(endpoint: Endpoint) -> httpx.AsyncBaseTransport | None:
         what = "HTTP/2" if http2 else "a SOCKS proxy"
         extra = "http2" if http2 else "socks"
         raise ConfigError(f"target {endpoint.target_id} asks for {what}; pip install 'httpx[{extra}]' first") from error
-    except ValueError as error:
-        raise ConfigError(f"the proxy for {endpoint.base_url} in the environment is no proxy URL: {error}") from error
 
 
 @asynccontextmanager
@@ -93,13 +89,3 @@ async def _pump(response: httpx.Response, exchange: Exchange) -> None:
     finally:
         # Whatever happened, nobody waits for more.
         exchange.fail(httpx.ReadError("reading the answer was given up"))
-
-
-def _proxy_of(url: httpx.URL) -> str | None:
-    """The environment's proxy for this address; a server on this machine is never asked through one."""
-    if is_loopback_host(url.host):
-        return None
-    proxies = getproxies()
-    if proxy_bypass(f"{url.host}:{url.port}" if url.port else url.host):
-        return None
-    return proxies.get(url.scheme) or proxies.get("all")

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import socket
 import ssl
 import sys
+from base64 import b64encode
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -20,7 +22,7 @@ from typing import Any
 import httpx
 
 from bench.client.connection import Connection, Origin, Tls, reason_of
-from bench.client.exchange import Exchange
+from bench.client.exchange import MAX_HEAD_BYTES, Exchange
 from bench.client.readiness import Readiness, readiness
 from bench.client.stamps import KERNEL_STAMPS, SO_TIMESTAMPNS, Stamper
 
@@ -37,11 +39,21 @@ Begun = Callable[[Exchange], None]
 class Transport(httpx.AsyncBaseTransport):
     """A pool of stamping connections; belongs to the event loop it is first used in."""
 
-    def __init__(self, *, max_connections: int | None = None, stamper: Callable[[], Stamper] = Stamper) -> None:
+    def __init__(
+        self,
+        *,
+        max_connections: int | None = None,
+        stamper: Callable[[], Stamper] = Stamper,
+        tls: Callable[[], ssl.SSLContext] = ssl.create_default_context,
+        proxy: httpx.URL | None = None,
+    ) -> None:
+        """`proxy`: an HTTP proxy that opens tunnels; for https addresses only."""
         self._slots = asyncio.Semaphore(max_connections) if max_connections else None
         self._stamper = stamper
         self._idle: defaultdict[Origin, list[Connection]] = defaultdict(list)
         self._all: set[Connection] = set()
+        self._make_tls = tls
+        self._proxy = proxy
         self._tls: ssl.SSLContext | None = None
         self._keeper: socket.socket | None = None
         self._readers: Readiness | None = None
@@ -158,13 +170,13 @@ class Transport(httpx.AsyncBaseTransport):
             self._keeper = _stamping_on()
         try:
             async with asyncio.timeout(at_most_s):
-                sock = await _connected(host, port)
+                sock = await (_connected(host, port) if self._proxy is None else _tunnelled(self._proxy, host, port))
                 tls = await self._handshaken(sock, host) if scheme == "https" else None
         except TimeoutError as error:
             limit = f" within {at_most_s:g} s" if at_most_s else ""
             raise httpx.ConnectTimeout(f"no connection to {host}:{port}{limit}") from error
         except ssl.SSLCertVerificationError as error:
-            why = f"{error.verify_message}; name the right authority in SSL_CERT_FILE"
+            why = f"{error.verify_message}; name the right authority in SSL_CERT_FILE, or as the target's ca_file"
             raise httpx.ConnectError(f"the certificate of {host}:{port} is not trusted: {why}") from error
         except (OSError, UnicodeError) as error:
             raise httpx.ConnectError(f"no connection to {host}:{port}: {reason_of(error)}") from error
@@ -177,7 +189,7 @@ class Transport(httpx.AsyncBaseTransport):
 
     async def _handshaken(self, sock: socket.socket, host: str) -> Tls:
         if self._tls is None:
-            self._tls = ssl.create_default_context()
+            self._tls = self._make_tls()
             self._tls.set_alpn_protocols(["http/1.1"])
         tls = Tls(self._tls, host)
         done = False
@@ -250,6 +262,43 @@ async def _connected(host: str, port: int) -> socket.socket:
             if not done:
                 sock.close()
     raise OSError(f"{host} has no address")
+
+
+async def _tunnelled(proxy: httpx.URL, host: str, port: int) -> socket.socket:
+    """A socket that a proxy has connected to the host; raises `ProxyError` if it did not (RFC 9110, section 9.3.6)."""
+    loop = asyncio.get_running_loop()
+    at = f"{proxy.host}:{proxy.port or 80}"
+    try:
+        sock = await _connected(proxy.host, proxy.port or 80)
+    except OSError as error:
+        raise httpx.ProxyError(f"no connection to the proxy {at}: {reason_of(error)}") from error
+    done = False
+    try:
+        await loop.sock_sendall(sock, _connect_request(proxy, host, port))
+        answer = b""
+        # Byte by byte at the end of the head: what follows belongs to whoever speaks through the tunnel.
+        while not answer.endswith(b"\r\n\r\n"):
+            piece = await loop.sock_recv(sock, 1)
+            if not piece or len(answer) > MAX_HEAD_BYTES:
+                raise httpx.ProxyError(f"the proxy {at} closed the connection instead of opening a tunnel")
+            answer += piece
+        status = answer.partition(b"\r\n")[0].decode("latin-1")
+        if not re.match(r"HTTP/1\.[01] 2\d\d\b", status):
+            raise httpx.ProxyError(f"the proxy {at} opens no tunnel to {host}:{port}: {status}")
+        done = True
+        return sock
+    finally:
+        if not done:
+            sock.close()
+
+
+def _connect_request(proxy: httpx.URL, host: str, port: int) -> bytes:
+    place = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    lines = [f"CONNECT {place} HTTP/1.1", f"Host: {place}", "User-Agent: gapbench"]
+    if proxy.userinfo:
+        told = b64encode(f"{proxy.username}:{proxy.password}".encode()).decode()
+        lines.append(f"Proxy-Authorization: Basic {told}")
+    return "\r\n".join([*lines, "", ""]).encode("latin-1")
 
 
 async def _addresses(host: str, port: int) -> list[Address]:
