@@ -50,13 +50,14 @@ BROKEN = {
     "done_without_finish": "stream_cut", "reset": "stream_cut", "reset_before": "stream_cut",
     "garbage": "garbled", "not_http": "garbled", "bad_utf8": "garbled", "html_200": "garbled", "huge": "garbled",
     "429": "http_error", "429_soon": "http_error", "429_date": "http_error", "429_money": "http_error",
+    "429_bare": "http_error", "502_html": "http_error", "500": "http_error", "slow_loris": "timeout",
     "401": "http_error", "400": "http_error", "404": "http_error", "500_html": "http_error", "503": "http_error",
     "redirect": "http_error", "error_200": "http_error",
     "stall_headers": "timeout", "stall_mid": "timeout", "stall_first": "timeout", "never_ending": "timeout",
     "echo_auth": "http_error", "echo_auth_in_band": "http_error", "echo_auth_garbage": "garbled",
 }  # fmt: skip
 OTHER = ("refusal", "tool", "length", "content_filter", "echo_auth_answer", "stall_after_finish", "drop_on_reuse",
-         "renamed", "big_frame")  # fmt: skip
+         "renamed", "big_frame", "empty", "usage_twice", "usage_negative", "wrong_type")  # fmt: skip
 LOADED = {
     "half_429": ("plain", "429_soon"),
     "reset_half": ("plain", "reset"),
@@ -98,6 +99,8 @@ class Plan:
     freeze_ms: float = 0.0
     """The whole server sleeps so long, once, when request number `freeze_at` (from 1) of this model string comes."""
     freeze_at: int = 1
+    wait_s: float | None = None
+    """What an answer of 429 or 503 asks to wait, instead of its own number."""
 
     @classmethod
     def of(cls, raw: dict[str, Any]) -> Plan:
@@ -105,7 +108,14 @@ class Plan:
         known = {f.name for f in fields(cls)}
         if set(raw) - known:
             raise ValueError(f"unknown plan keys {sorted(set(raw) - known)}")
-        kinds = {"ttft_ms": float, "gap_ms": float, "freeze_ms": float, "template_tokens": int, "freeze_at": int}
+        kinds = {
+            "ttft_ms": float,
+            "gap_ms": float,
+            "freeze_ms": float,
+            "wait_s": float,
+            "template_tokens": int,
+            "freeze_at": int,
+        }
         values = {key: kinds[key](value) if key in kinds else value for key, value in raw.items()}
         if values.get("tokens") not in (None, "asked"):
             values["tokens"] = int(values["tokens"])
@@ -182,6 +192,8 @@ class Script:
 
     def _text_pieces(self) -> list[str]:
         text = self.plan.answer if self.plan.answer is not None else _answer(str(self.prompt), self.answers)
+        if self.plan.fault == "empty":
+            return [""]
         if self.plan.fault == "echo_auth_answer":
             text = f"you sent {self.auth} I think"
         if self.plan.fault in UTF8:
@@ -189,6 +201,8 @@ class Script:
         return [text[i : i + 4] for i in range(0, len(text), 4)] or [""]
 
     def usage(self, out: int) -> dict[str, Any]:
+        if self.plan.fault == "usage_negative":
+            return {"prompt_tokens": -3, "completion_tokens": -out, "total_tokens": -3 - out}
         return {
             "prompt_tokens": self.prompt_tokens,
             "completion_tokens": out,
@@ -239,6 +253,8 @@ class Script:
             yield "finish", self.chunk(None, self.finish, **usage)
         if fault not in ("usage_missing", "usage_on_finish", "cut_end"):
             yield "usage", {**self.chunk(None), "choices": [], "usage": self.usage(out)}
+            if fault == "usage_twice":
+                yield "usage", {**self.chunk(None), "choices": [], "usage": self.usage(out)}
         if fault not in ("no_done", "cut_end"):
             yield "done", b"[DONE]"
 
@@ -480,6 +496,8 @@ class Server:
         self.requests = 0
         self.asked: dict[tuple[str, Plan], int] = {}
         self.connections = 0
+        self.rules: list[dict[str, Any]] = []
+        self.ruled = 0
         self._log = log.open("a", encoding="utf-8") if log else None
         self.logs = log is not None
 
@@ -487,6 +505,7 @@ class Server:
         model = str(body.get("model", ""))
         plan = Plan.of({**dict(parse_qsl(model.partition("?")[2])), **(body.get("fake") or {})})
         self.requests += 1
+        plan = self._ruled(plan)
         number = self.asked[(model, plan)] = self.asked.get((model, plan), 0) + 1
         if plan.freeze_ms and number == plan.freeze_at:
             time.sleep(plan.freeze_ms / 1000)
@@ -496,6 +515,16 @@ class Server:
         if fault not in (*FRAMING, *BROKEN, *OTHER):
             raise ValueError(f"unknown fault {plan.fault!r}")
         return plan if fault == plan.fault else replace(plan, fault=fault)
+
+    def _ruled(self, plan: Plan) -> Plan:
+        """What `POST /control` has ordered: a list of `{"first": 3, "last": 9, …}` with the fields of a Plan, for the
+        requests of those numbers since then."""
+        self.ruled += 1
+        for rule in self.rules:
+            if rule.get("first", 1) <= self.ruled <= rule.get("last", 1 << 40):
+                wanted = {key: value for key, value in rule.items() if key not in ("first", "last")}
+                return Plan.of({**{f.name: getattr(plan, f.name) for f in fields(plan)}, **wanted})
+        return plan
 
     def _turn(self, fault: str, number: int) -> str:
         """The fault whose turn it is: of this server's requests, or of those of one model string for LOADED."""
@@ -705,6 +734,10 @@ class Reply:
                 tokens = token_ids(body)
                 self.said({"count": len(tokens), "max_model_len": MAX_MODEL_LEN, "tokens": tokens})
                 return
+            if self.truth.path.endswith("/control"):
+                self.server.rules, self.server.ruled = body, 0
+                self.said({"rules": len(body)})
+                return
             self.plan = plan = self.server.planned(body)
         except (ValueError, TypeError) as error:
             self.simple(400, json.dumps({"error": {"message": str(error), "type": "invalid_request_error"}}).encode())
@@ -754,7 +787,8 @@ class Reply:
             packed = [(k, packer.compress(raw) + packer.flush(zlib.Z_SYNC_FLUSH)) for k, raw in self.frames]
             self.frames = [(k, chunked(raw)) for k, raw in [*packed, ("other", packer.flush())]]
         lengths = {"content_length": sum(len(raw) for _, raw in self.frames), "until_close": -1}
-        self.head("text/event-stream; charset=utf-8", lengths.get(fault))
+        kind = "application/octet-stream" if fault == "wrong_type" else "text/event-stream; charset=utf-8"
+        self.head(kind, lengths.get(fault))
         if fault == "cut_before":
             self.over("cut", close=True)
         else:
@@ -840,22 +874,31 @@ def _html(reply: Reply) -> None:
     )
 
 
+def _wait(reply: Reply, seconds: float) -> str:
+    return f"{seconds if reply.plan.wait_s is None else reply.plan.wait_s:g}"
+
+
+def _later(seconds: float) -> str:
+    return format_datetime(datetime.now(UTC) + timedelta(seconds=seconds), usegmt=True)
+
+
 def _error(message: str, **more: Any) -> bytes:
     return json.dumps({"error": {"message": message, **more}}).encode()
 
 
 ERRORS: dict[str, Callable[[Reply], None]] = {
-    "429": lambda r: r.simple(429, _error("slow down", type="rate_limit"), Retry_After="7"),
-    "429_soon": lambda r: r.simple(429, _error("slow down", type="rate_limit"), Retry_After="1"),
-    "429_date": lambda r: r.simple(
-        429, _error("slow down"), Retry_After=format_datetime(datetime.now(UTC) + timedelta(seconds=30), usegmt=True)
-    ),
+    "429": lambda r: r.simple(429, _error("slow down", type="rate_limit"), Retry_After=_wait(r, 7)),
+    "429_soon": lambda r: r.simple(429, _error("slow down", type="rate_limit"), Retry_After=_wait(r, 1)),
+    "429_bare": lambda r: r.simple(429, _error("slow down", type="rate_limit")),
+    "500": lambda r: r.simple(500, _error("something broke", type="server_error")),
+    "502_html": lambda r: r.simple(502, b"<html><head><title>502</title></head>Bad <b>Gateway</b></html>", "text/html"),
+    "429_date": lambda r: r.simple(429, _error("slow down"), Retry_After=_later(float(_wait(r, 30)))),
     "429_money": lambda r: r.simple(429, _error("no money left", type="insufficient_quota")),
     "401": lambda r: r.simple(401, _error("who are you?")),
     "400": lambda r: r.simple(400, _error("context too long", code="context_length_exceeded")),
     "404": lambda r: r.simple(404, _error("no such model")),
     "500_html": _html,
-    "503": lambda r: r.simple(503, b"", Retry_After="0.5"),
+    "503": lambda r: r.simple(503, b"", Retry_After=_wait(r, 0.5)),
     "redirect": lambda r: r.simple(307, b"", Location="https://elsewhere.invalid/v1/chat/completions"),
     "html_200": lambda r: r.simple(200, b"<html><body>Please log in to the WLAN</body></html>", "text/html"),
     "echo_auth": lambda r: r.simple(500, _error(f"I got {r.auth} {'x' * 500}")),
@@ -873,10 +916,23 @@ def _cut(reply: Reply, *, reset: bool = False, half: bool = False) -> bool:
     return True
 
 
+def _trickle(reply: Reply) -> bool:
+    """From here on a byte of a comment every 20 ms, for ever: never silent, and nothing said."""
+
+    def one() -> None:
+        if reply.line.reply is reply and not reply.line.closed:
+            reply.line.write(b"1\r\n:\r\n")
+            reply.loop.call_later(0.02, one)
+
+    one()
+    return True
+
+
 STOPS: dict[str, Callable[[Reply], bool]] = {
     "cut_mid": _cut,
     "cut_in_frame": lambda r: _cut(r, half=True),
     "reset": lambda r: _cut(r, reset=True),
+    "slow_loris": lambda r: _trickle(r),
     "stall_mid": lambda r: r.at >= len(r.frames) // 2,
     "stall_first": lambda r: r.at >= 1,
 }

@@ -263,6 +263,9 @@ class Client:
                     return
             elif fold.token_ns and silence_ns > stall_ns:
                 raise TimedOut(f"silence of {self.endpoint.stall_timeout_s:g} s inside the stream, {fold.progress()}")
+            elif fold.token_ns and time.perf_counter_ns() - fold.token_ns[-1] > first_ns:
+                limit = self.endpoint.first_token_timeout_s
+                raise TimedOut(f"no token for {limit:g} s inside the stream, although bytes came, {fold.progress()}")
             elif not fold.token_ns and time.perf_counter_ns() - sent_ns > first_ns:
                 raise TimedOut(f"no token within {self.endpoint.first_token_timeout_s:g} s")
         await self._fold(fold, exchange, unpack)
