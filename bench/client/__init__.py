@@ -13,7 +13,7 @@ import time
 import zlib
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Literal, Self
 
@@ -52,6 +52,16 @@ class Prepared:
 
     request: Request
     outgoing: httpx.Request | bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """What came back of a request that asks no question: the listing of batches, a file."""
+
+    status: int
+    headers: Mapping[str, str]
+    """By lower-case name."""
+    body: bytes = field(repr=False)
 
 
 class Client:
@@ -191,6 +201,51 @@ class Client:
             root = re.sub(rb"/v\d+/*$", b"", head.rstrip(b"/"))
             request.url = self._base.copy_with(raw_path=root + path.encode() + mark + query)
         return await self._json(request, path, timeout_s)
+
+    async def call(
+        self,
+        method: str,
+        address: str,
+        *,
+        content: bytes = b"",
+        headers: Mapping[str, str] | None = None,
+        at_most_bytes: int = MAX_ANSWER_BYTES,
+    ) -> Answered:
+        """One request beside the questions; `address` is a path below the base URL, or a URL of the same origin.
+
+        Raises `RequestError` unless the status is 2xx, `Garbled` for an address elsewhere (the key goes nowhere else)
+        and for a body that reaches `at_most_bytes`.
+        """
+        request = self._request(method, address if address.startswith("/") else "/", headers or {}, content)
+        if not address.startswith("/"):
+            request.url = self._same_origin(address)
+        limit_s = self.endpoint.total_timeout_s
+        try:
+            async with (
+                asyncio.timeout(limit_s),
+                self._open(request, lambda _: None) as (status, head, exchange),
+            ):
+                fine = 200 <= status < 300
+                body = await _whole(exchange, at_most_bytes) if fine else await _body(exchange, MAX_ERROR_BYTES)
+                if exchange.error is not None and fine:
+                    raise Broken(f"{method} {request.url.path}: the answer was cut: {exchange.error}")
+        except TimeoutError as error:
+            raise TimedOut(f"{method} {request.url.path}: no answer within {limit_s:g} s") from error
+        if not fine:
+            raise failure_of(status, head, body, redact=self.secrets.redact)
+        if len(body) >= at_most_bytes:
+            raise Garbled(f"{method} {request.url.path}: the answer is larger than {at_most_bytes >> 20} MiB")
+        return Answered(status, {name.lower(): value for name, value in head.items()}, body)
+
+    def _same_origin(self, address: str) -> httpx.URL:
+        try:
+            url = httpx.URL(address)
+            elsewhere = origin_of(url) != self._origin
+        except (httpx.InvalidURL, ValueError) as error:
+            raise Garbled(f"the server names an address that is none: {one_line(address)[:80]!r}") from error
+        if elsewhere:
+            raise Garbled(f"the server points to {url.host}, which is not its own address; no key is sent there")
+        return url
 
     async def _json(self, request: httpx.Request, path: str, timeout_s: float | None = None) -> Any:
         limit_s = timeout_s or self.endpoint.first_token_timeout_s
@@ -390,6 +445,20 @@ async def _body(exchange: Exchange, at_most_bytes: int) -> bytes:
         body += b"".join(exchange.take()[1])
         if ended or len(body) >= at_most_bytes:
             return body[:at_most_bytes]
+        await exchange.wait(_LOOK_S)
+
+
+async def _whole(exchange: Exchange, at_most_bytes: int) -> bytes:
+    """The same for large bodies: joined once."""
+    pieces: list[bytes] = []
+    size = 0
+    while True:
+        ended = exchange.ended
+        arrived = exchange.take()[1]
+        pieces += arrived
+        size += sum(map(len, arrived))
+        if ended or size >= at_most_bytes:
+            return b"".join(pieces)[:at_most_bytes]
         await exchange.wait(_LOOK_S)
 
 

@@ -16,6 +16,7 @@ from typing import Any, Protocol
 from bench.errors import RunError
 from bench.records import Measurement, Request, Sample, Score
 from bench.runs import journal
+from bench.runs.batches import Batches, unsettled
 from bench.runs.folder import (
     MEASUREMENT_FIELDS,
     SCHEMA,
@@ -41,6 +42,7 @@ from bench.runs.tables import schema_of
 
 __all__ = [
     "SCHEMA",
+    "Batches",
     "Folder",
     "Header",
     "Run",
@@ -57,6 +59,7 @@ __all__ = [
     "reopen",
     "resumable",
     "row_of",
+    "unsettled",
 ]
 
 
@@ -174,6 +177,7 @@ class Run:
         self._under_way = dict(announced or {})
         self._requests = Journal(path / "requests.jsonl")
         self._announced = Journal(path / "announced.jsonl", durable=False)
+        self._batches: Batches | None = None
 
     def announce(self, request: Request) -> None:
         """Write down that this request is about to be sent, so that a killed run knows what it may have paid for."""
@@ -187,6 +191,12 @@ class Run:
         row.setdefault("run_id", self.header.run_id)
         self._requests.append(row)
         self._under_way.pop(m.request_id, None)
+
+    def batches(self) -> Batches:
+        """What became of this run's batches; the file is there once this was called."""
+        if self._batches is None:
+            self._batches = Batches(self.path)
+        return self._batches
 
     def append_line(self, line: bytes) -> None:
         """Journal one attempt that another process of ours has written as a line already."""
@@ -261,6 +271,8 @@ class Run:
         try:
             if self.header.status == "running":
                 self.interrupt()
+            if self._batches is not None:
+                self._batches.close()
         finally:
             self._lock.release()
 

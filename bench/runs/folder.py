@@ -4,6 +4,7 @@ results/runs/<run_id>/
   run.json           the header: what was asked of whom, on which machine, and how it ended
   requests.jsonl     one line per attempt while the run is open -> requests.parquet when it is sealed
   announced.jsonl    one line per request about to be sent; what a killed run leaves here may have been paid for
+  batches.jsonl      every step of every batch that was sent to a provider's batch API
   samples.jsonl scores.json prices.json   written once, whole
   run.lock           held while a process writes here
 """
