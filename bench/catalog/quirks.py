@@ -29,6 +29,8 @@ QUIRKS: Mapping[str, str] = {
     "logprobs": "false where the server refuses or invents log-probabilities",
     "only_wire": "the only wire on which this model answers",
     "output_excludes_reasoning": "true where the usage's output tokens leave reasoning out",
+    "path": "path below the base URL instead of the wire's own; {model} in it stands for the model, which then leaves "
+    "the body: /models/{model}:streamRawPredict",
     "reasoning": "none, optional, always",
     "reasoning_levels": "effort words this model accepts",
     "reasoning_off": "fragment of the body that switches reasoning off",
