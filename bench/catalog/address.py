@@ -9,6 +9,7 @@ from urllib.parse import SplitResult, parse_qsl, urlsplit
 
 from bench.catalog.keys import SUSPECT_NAME
 
+_LISTENING = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}
 _OPEN = re.compile(r"\{([A-Z][A-Z0-9_]*)(?:(=)([^{}]*))?\}")
 
 
@@ -32,8 +33,38 @@ def variables_in(url: str) -> dict[str, str | None]:
 
 
 def filled(url: str, values: Mapping[str, str]) -> str:
-    """The address with its variables put in."""
-    return _OPEN.sub(lambda found: values.get(found[1]) or found[3], url)
+    """The address with its variables put in.
+
+    A variable that begins it holds an origin, as the tools it belongs to take one: `HOST`, `HOST:PORT`, a whole URL, or
+    a URL that already ends with what follows here (`https://proxy/v1` in `{ANTHROPIC_BASE_URL}/v1`).
+    """
+    head = _OPEN.match(url)
+    if head is None:
+        return _put(url, values)
+    begin, rest = _origin(values.get(head[1]) or "", like=head[3] or "https://x"), _put(url[head.end() :], values)
+    return begin if rest and begin.endswith(rest) else begin + rest
+
+
+def _put(text: str, values: Mapping[str, str]) -> str:
+    return _OPEN.sub(lambda found: values.get(found[1]) or found[3] or "", text)
+
+
+def _origin(given: str, *, like: str) -> str:
+    """A scheme, host and port from what was given; what it leaves out is as in `like`.
+
+    An address that servers listen on (`0.0.0.0`) is reached at loopback.
+    """
+    scheme, _, place = given.strip().rstrip("/").rpartition("://")
+    usual = urlsplit(like)
+    host, slash, path = (place or usual.netloc).partition("/")
+    if host.startswith(":"):
+        host = f"{usual.hostname}{host}"
+    if not scheme and usual.port and re.fullmatch(r"[^:]+|\[.*\]", host):
+        host = f"{host}:{usual.port}"
+    for everywhere, here in _LISTENING.items():
+        if host == everywhere or host.startswith(f"{everywhere}:"):
+            host = here + host.removeprefix(everywhere)
+    return f"{scheme or usual.scheme}://{host}{slash}{path}"
 
 
 def split(url: str) -> SplitResult:

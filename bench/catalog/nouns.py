@@ -34,7 +34,10 @@ class Provider(Noun):
     wires: tuple[str, ...] = Field(min_length=1)
     """The first is the one used unless a target says otherwise."""
     base_url: str
-    """May hold `{NAME}` or `{NAME=default}` for a variable of the environment: a region, an account, a resource."""
+    """May hold `{NAME}` or `{NAME=default}` for a variable of the environment: a region, an account, a resource.
+
+    One that begins the address holds an origin: `{OLLAMA_HOST=http://127.0.0.1:11434}/v1`.
+    """
     base_urls: dict[str, str] = Field(default_factory=dict)
     """By wire, where one has an address of its own."""
     base_url_env: tuple[str, ...] = ()
@@ -86,18 +89,30 @@ class Provider(Noun):
         """Deviations of this exact model id, on that wire: never found by a part of its name."""
         return {**self.quirks, **self.wire_quirks.get(wire or "", {}), **self.models.get(model, {})}
 
+    @property
+    def key_names(self) -> tuple[str, ...]:
+        """The variables that may hold the key, the first one set is taken."""
+        return tuple(name for name in (self.key_env, *self.key_env_also) if name)
+
     def url(self, wire: str, environ: Mapping[str, str]) -> str:
         """The address on that wire, variables filled in; ConfigError names the one that is not set."""
+        if missing := self.missing(wire, environ):
+            raise ConfigError(
+                f"provider {self.id}: its address {self._open_url(wire, environ)} needs the variable {missing[0]}, "
+                f"which is not set; run: export {missing[0]}=…"
+            )
+        return filled(self._open_url(wire, environ), environ)
+
+    def missing(self, wire: str, environ: Mapping[str, str]) -> tuple[str, ...]:
+        """The variables that the address on that wire needs and that are not set."""
+        needed = variables_in(self._open_url(wire, environ))
+        return tuple(name for name, default in needed.items() if default is None and not environ.get(name))
+
+    def _open_url(self, wire: str, environ: Mapping[str, str]) -> str:
         own = self.base_urls.get(wire)
         if own is None:
             own = next((environ[name] for name in self.base_url_env if environ.get(name)), self.base_url)
-        missing = [name for name, default in variables_in(own).items() if default is None and not environ.get(name)]
-        if missing:
-            raise ConfigError(
-                f"provider {self.id}: its address {own} needs the variable {missing[0]}, which is not set; "
-                f"run: export {missing[0]}=…"
-            )
-        return filled(own, environ)
+        return own
 
 
 class Openness(Noun):

@@ -29,6 +29,8 @@ ENGINES: Mapping[str, Layer] = {
     "llama_cpp": "on-device",
     "ollama": "on-device",
 }
+SIGNED = ("sigv4", "google")
+"""Values of the quirk `auth` that find their credentials by themselves, where no key is given."""
 FORMS = (
     "embedded:NAME, PROVIDER:MODEL, PROVIDER+WIRE:MODEL, http://HOST:PORT/v1#MODEL, ENGINE@MODEL, "
     "or an id from targets.toml"
@@ -82,7 +84,7 @@ def from_provider(provider: Provider, model: str, where: str | None = None, **gi
         "layer": provider.layer,
         "provider": provider.id,
         "wire": wire,
-        "key_ref": _key_of(provider),
+        "key_ref": _key_of(provider, quirks),
         "model": model,
         "quirks": quirks,
     }
@@ -99,7 +101,10 @@ def from_engine(
     where = where or f"target '{engine}@{model}'"
     check_name(engine, {*ENGINES, *_plugins("bench.engines")}, f"{where}: engine")
     like = providers.get(engine)
-    quirks = {**(like.quirks_of(model) if like else {}), **given.pop("quirks", {})}
+    quirks = {
+        **(like.quirks_of(model, str(given.get("wire", "openai_chat"))) if like else {}),
+        **given.pop("quirks", {}),
+    }
     declared = {
         "id": f"{engine}@{model}",
         "layer": ENGINES.get(engine, "self-hosted"),
@@ -173,16 +178,17 @@ def _from_url(spec: str, providers: Mapping[str, Provider]) -> Target:
     if not split(url).path:
         url = f"{url}/v1"
     for provider in providers.values():
-        for wire in provider.wires if url in (provider.base_url, *provider.base_urls.values()) else ():
-            if provider.base_urls.get(wire, provider.base_url) == url and not is_loopback(url):
+        for wire in () if is_loopback(url) else provider.wires:
+            if not provider.missing(wire, os.environ) and provider.url(wire, os.environ) == url:
                 return from_provider(provider, model, wire=wire)
     return Target(id=f"{url}#{model}", layer="self-hosted", wire="openai_chat", base_url=url, model=model)
 
 
-def _key_of(provider: Provider) -> str | None:
-    names = [name for name in (provider.key_env, *provider.key_env_also) if name]
+def _key_of(provider: Provider, quirks: Mapping[str, Any]) -> str | None:
+    """The variable with the key; none where the request is signed with an account's own credentials instead."""
+    names = provider.key_names
     found = next((name for name in names if os.environ.get(name)), None)
-    if found is None and (provider.key_optional or not names):
+    if found is None and (provider.key_optional or not names or quirks.get("auth") in SIGNED):
         return None
     return f"env:{found or names[0]}"
 
