@@ -293,14 +293,14 @@ def _steps(found: ModelInfo, book: str, provider: str, name: str, at: dt.datetim
     prices = found.get_prices(at, TIERS[tier]) if tier is not None else standard
     if prices.input_mtok is None or prices.output_mtok is None:
         return []
-    starts = sorted({0, *(each.start for part in _parts(prices) for each in getattr(part, "tiers", ()))})
+    starts = sorted({0, *(each.start + 1 for part in _parts(prices) for each in getattr(part, "tiers", ()))})
     term = _term(found, standard) + (f"/{tier}" if tier else "")
     return [
         Step(
             tier,
             start,
             Price(
-                id=f"genai-prices/{_version()}/{book}/{found.id}{term}{f'/from-{start}' if start else ''}",
+                id=f"genai-prices/{_version()}/{book}/{found.id}{term}{f'/over-{start - 1}' if start else ''}",
                 provider=provider,
                 model=name,
                 usd_per_mtok_in=_at(prices.input_mtok, start),
@@ -339,7 +339,7 @@ def _at(price: Any, in_tokens: int) -> Any:
     """The figure that holds for a prompt of that many tokens."""
     found = getattr(price, "base", price)
     for tier in getattr(price, "tiers", ()):
-        found = tier.price if tier.start <= in_tokens else found
+        found = tier.price if tier.start < in_tokens else found
     return found
 
 

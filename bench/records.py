@@ -210,7 +210,8 @@ class Measurement:
     """Number of the client process that sent it."""
     asked_in_tokens: int | None = None
     asked_out_tokens: int | None = None
-    """What the load's shape asked for; what the server counted is in `in_tokens` and `out_tokens`."""
+    """What the load's shape asked for, or what a question reserves (its prompt, estimated, and its token cap); what the
+    server counted is in `in_tokens` and `out_tokens`."""
     prompt_cache: Literal["cold", "warm"] | None = None
     """`cold`: nothing of the prompt was sent before; `warm`: it begins like others."""
     # The text half: `request_text`.

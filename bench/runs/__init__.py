@@ -72,6 +72,8 @@ ANNOUNCED = {
     "doc_id": int,
     "repeat": int,
     "started_at": str,
+    "asked_in_tokens": int,
+    "asked_out_tokens": int,
 }
 """Fields of a Measurement that are known before it is sent."""
 
@@ -179,9 +181,12 @@ class Run:
         self._announced = Journal(path / "announced.jsonl", durable=False)
         self._batches: Batches | None = None
 
-    def announce(self, request: Request) -> None:
+    def announce(
+        self, request: Request, *, asked_in_tokens: int | None = None, asked_out_tokens: int | None = None
+    ) -> None:
         """Write down that this request is about to be sent, so that a killed run knows what it may have paid for."""
         row = {name: getattr(request, name, None) for name in ANNOUNCED} | {"started_at": _now()}
+        row |= {"asked_in_tokens": asked_in_tokens, "asked_out_tokens": asked_out_tokens}
         self._announced.append(row)
         self._under_way[request.request_id] = row
 
