@@ -5,24 +5,34 @@ Quirks besides those of `openai_chunk`: `system_role` (`developer`, or `user`: p
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
 from bench.errors import ConfigError, Garbled
 from bench.records import Endpoint, Message, Request, TokenLogprob
-from bench.wires import Event, Outgoing
+from bench.wires import Decode, Event, Outgoing, ToolDelta
 from bench.wires.common import name_of, number, parse, text_of
 from bench.wires.openai_chunk import (
     DONE,
+    bent,
+    checked_tools,
     common_body,
     error_of,
     finished,
     first_choice,
+    routed_by,
+    structured,
+    tier_of,
+    timings_of,
     usage_of,
 )
 
 VERBATIM = True
 """The text of an event is a JSON string of its payload as it stands: `bench.client.pattern` may skip the parsing."""
+
+_COUNTED = frozenset({"usage", "x_groq", "time_info", "timings", "metrics"})
+"""Where tokens and times may be told; most events of a stream have none of these."""
 
 
 def encode(endpoint: Endpoint, request: Request) -> Outgoing:
@@ -33,15 +43,16 @@ def encode(endpoint: Endpoint, request: Request) -> Outgoing:
         )
     messages = request.messages or (Message(role="user", content=request.prompt or ""),)
     body = common_body(endpoint, request)
-    body["messages"] = _messages(messages, endpoint.quirks.get("system_role", "system"))
+    body["messages"] = role_messages(messages, endpoint.quirks.get("system_role", "system"))
     if request.logprobs is not None:
         body["logprobs"] = True
         if request.logprobs:
             body["top_logprobs"] = request.logprobs
-    return Outgoing(path="/chat/completions", body=finished(body, endpoint, request))
+    return Outgoing(path="/chat/completions", body=finished(body | _shapes(endpoint, request), endpoint, request))
 
 
-def _messages(messages: tuple[Message, ...], system_role: str) -> list[dict[str, str]]:
+def role_messages(messages: tuple[Message, ...], system_role: str) -> list[dict[str, str]]:
+    """Messages with the system's under another role; `user` puts its text before the first question."""
     out = [{"role": message.role, "content": message.content} for message in messages]
     if system_role == "user" and len(out) > 1 and out[0]["role"] == "system":
         head, second, *rest = out
@@ -49,33 +60,145 @@ def _messages(messages: tuple[Message, ...], system_role: str) -> list[dict[str,
     return [{**message, "role": system_role} if message["role"] == "system" else message for message in out]
 
 
+def _shapes(endpoint: Endpoint, request: Request) -> dict[str, Any]:
+    """Tools, which of them must be called, and the schema of the answer."""
+    body: dict[str, Any] = {}
+    tools = checked_tools(endpoint, request)
+    if tools:
+        body["tools"] = [
+            {
+                "type": "function",
+                "function": {
+                    "name": tool.name,
+                    **({"description": tool.description} if tool.description else {}),
+                    "parameters": dict(tool.parameters),
+                },
+            }
+            for tool in tools
+        ]
+    if tools and request.tool_choice is not None:
+        word = request.tool_choice in ("auto", "none", "required")
+        named = {"type": "function", "function": {"name": request.tool_choice}}
+        body["tool_choice"] = request.tool_choice if word else named
+    shape = structured(endpoint, request)
+    if shape is not None:
+        kind = shape.pop("type")
+        body["response_format"] = {"type": kind, **({"json_schema": shape} if shape else {})}
+    return body
+
+
 def decode(payload: bytes) -> Event:
     """One chunk of a stream, or a whole answer from a server that ignored `stream`."""
-    if payload == b"[DONE]":
-        return DONE
-    chunk = parse(payload)
-    choice = first_choice(chunk)
-    delta = choice.get("delta") or choice.get("message") or {}
-    if not isinstance(delta, dict):
-        raise Garbled("`delta` of an event is not an object")
-    text, thought = _content(delta.get("content"))
-    usage, usd = usage_of(chunk, choice) if "usage" in chunk or "x_groq" in chunk or "usage" in choice else (None, None)
-    finish = choice.get("finish_reason")
-    return Event(
-        text,
-        thought or _reasoning(delta),
-        _tools(delta) if "tool_calls" in delta or "function_call" in delta else "",
-        text_of(delta.get("refusal"), "refusal"),
-        None if finish is None else str(finish),
-        usage,
-        error_of(chunk),
-        name_of(chunk.get("id")),
-        name_of(chunk.get("model")),
-        name_of(chunk.get("system_fingerprint")),
-        _logprobs(choice["logprobs"]) if choice.get("logprobs") else (),
-        name_of(chunk.get("provider")),
-        usd,
-    )
+    return _Stream().event(payload)
+
+
+def decoder(endpoint: Endpoint) -> Decode:
+    """Decodes one stream, in which whole tool calls may come without a number, one event each."""
+    return _Stream(endpoint).event
+
+
+class _Stream:
+    """What has been heard of one answer so far."""
+
+    def __init__(self, endpoint: Endpoint | None = None) -> None:
+        quirks = endpoint.quirks if endpoint else {}
+        self._bending = endpoint if "cost_at" in quirks or "route_at" in quirks else None
+        self._as_written = bool(quirks.get("output_excludes_reasoning"))
+        self._heard = False
+        self._ids: list[str | None] = []
+        """Id of the tool call in each slot."""
+        self._slots: dict[int, int] = {}
+        """Slot of the newest call under each number of the server's."""
+
+    def event(self, payload: bytes) -> Event:
+        """What one payload says."""
+        if payload == b"[DONE]":
+            return DONE
+        chunk = parse(payload)
+        event = self._event(chunk)
+        self._heard = self._heard or bool(event.text or event.reasoning or event.tool or event.refusal)
+        return event if self._bending is None else bent(event, chunk, self._bending)
+
+    def _event(self, chunk: Mapping[str, Any]) -> Event:
+        choice = first_choice(chunk)
+        delta = self._delta(chunk, choice)
+        text, thought = _content(delta.get("content"))
+        counted = not _COUNTED.isdisjoint(chunk) or "usage" in choice
+        usage, usd = usage_of(chunk, choice, as_written=self._as_written) if counted else (None, None)
+        finish = choice.get("finish_reason")
+        calls = self._calls(delta) if delta.get("tool_calls") or delta.get("function_call") else ()
+        return Event(
+            text,
+            thought or _reasoning(delta),
+            "".join(call.name + call.arguments for call in calls),
+            text_of(delta.get("refusal"), "refusal"),
+            None if finish is None else str(finish),
+            usage,
+            error_of(chunk),
+            name_of(chunk.get("id")),
+            name_of(chunk.get("model")),
+            name_of(chunk.get("system_fingerprint")),
+            _logprobs(choice["logprobs"]) if choice.get("logprobs") else (),
+            routed_by(chunk),
+            usd,
+            False,
+            calls,
+            tier_of(chunk),
+            timings_of(chunk) if counted else None,
+        )
+
+    def _delta(self, chunk: Mapping[str, Any], choice: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The new piece; the whole `message` only of an answer that came at once.
+
+        Perplexity sends both: the piece, and beside it the message so far.
+        """
+        delta, message = choice.get("delta"), choice.get("message")
+        if message and not self._heard and chunk.get("object") != "chat.completion.chunk" and not _says(delta):
+            delta = message
+        if not isinstance(delta or {}, dict):
+            raise Garbled("`delta` of an event is not an object")
+        return delta or {}
+
+    def _calls(self, delta: Mapping[str, Any]) -> tuple[ToolDelta, ...]:
+        pieces = delta.get("tool_calls") or [{"index": 0, "function": delta["function_call"]}]
+        if not isinstance(pieces, list) or not all(isinstance(piece, dict) for piece in pieces):
+            raise Garbled("`tool_calls` of an event is not a list of objects")
+        return tuple(map(self._call, pieces))
+
+    def _call(self, piece: Mapping[str, Any]) -> ToolDelta:
+        function = piece.get("function")
+        if not isinstance(function or {}, dict):
+            raise Garbled("`function` of a tool call is not an object")
+        function = function or {}
+        name, identity = text_of(function.get("name"), "name"), name_of(piece.get("id"))
+        arguments = function.get("arguments")
+        if arguments is not None and not isinstance(arguments, str):
+            # Whole calls of some servers carry an object instead of its text.
+            arguments = json.dumps(arguments, ensure_ascii=False)
+        return ToolDelta(self._slot(piece.get("index"), identity, name), identity, name, arguments or "")
+
+    def _slot(self, index: object, identity: str | None, name: str) -> int:
+        """Which call a piece belongs to: by number, unless another id and name say that it is a new one."""
+        ids = self._ids
+        if isinstance(index, int):
+            slot = self._slots.get(index)
+            other = slot is not None and identity and name and ids[slot] not in (None, identity)
+            fresh = slot is None or other
+        else:
+            slot = ids.index(identity) if identity in ids and identity else len(ids) - 1
+            fresh = slot < 0 or bool(name and (identity is None or ids[slot] != identity))
+        if fresh or slot is None:
+            slot = len(ids)
+            ids.append(identity)
+        if isinstance(index, int):
+            self._slots[index] = slot
+        ids[slot] = ids[slot] or identity
+        return slot
+
+
+def _says(delta: object) -> bool:
+    """Whether a piece holds anything but a role."""
+    return bool(delta) and (not isinstance(delta, dict) or any(value and key != "role" for key, value in delta.items()))
 
 
 def _content(content: object) -> tuple[str, str]:
@@ -109,19 +232,13 @@ def _reasoning(delta: Mapping[str, Any]) -> str:
     )
 
 
-def _tools(delta: Mapping[str, Any]) -> str:
-    calls = delta.get("tool_calls") or [{"function": delta.get("function_call")}]
-    if not isinstance(calls, list):
-        raise Garbled("`tool_calls` of an event is not a list")
-    functions = [call.get("function") for call in calls if isinstance(call, dict)]
-    pieces = [
-        function.get(key) for function in functions if isinstance(function, dict) for key in ("name", "arguments")
-    ]
-    return "".join(piece if isinstance(piece, str) else str(piece) for piece in pieces if piece)
-
-
 def _logprobs(logprobs: object) -> tuple[TokenLogprob, ...]:
     entries = logprobs.get("content") if isinstance(logprobs, dict) else None
+    return logprob_entries(entries)
+
+
+def logprob_entries(entries: object) -> tuple[TokenLogprob, ...]:
+    """Entries of `token` and `logprob`, as Chat and Responses write them."""
     if not isinstance(entries, list):
         return ()
     return tuple(

@@ -1,8 +1,9 @@
-"""What Chat and Completions share: request fields, ids, usage, errors, and the quirks that bend them.
+"""What the OpenAI wires share: request fields, ids, usage, timings, errors, and the quirks that bend them.
 
 Quirks read here (data of the catalogue, by exact model id): `cap_field` (`max_tokens` or `max_completion_tokens`),
 `seed_field` (another name, or false: none), `stop_max` (0: never sent), `stream_options` (false: none), `extra_body`
-(merged into every body); and those of `bench.wires.reasoning`.
+(merged into every body), `tools` (false, or `auto`: no call can be forced), `structured` (`json_object`, or false),
+`cost_at`, `cost_scale`, `route_at`, `output_excludes_reasoning`; and those of `bench.wires.reasoning`.
 """
 
 from __future__ import annotations
@@ -11,13 +12,16 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, cast
 
-from bench.errors import ConfigError, Garbled
-from bench.records import Endpoint, Request
-from bench.wires import Event, Usage
-from bench.wires.common import count, first_count, merged, number, object_at
+from bench.errors import ConfigError, Garbled, nearest
+from bench.records import Endpoint, Request, Tool
+from bench.wires import Event, Timings, Usage
+from bench.wires.common import count, dollars, first_count, merged, name_of, number, object_at, value_at
 from bench.wires.reasoning import reasoning, temperature_of
 
 DONE = Event(done=True)
+
+_MINIMAX_STATUS = {1001: 504, 1002: 429, 1004: 401, 1008: 402, 1026: 400, 1027: 400, 1039: 400, 2013: 400, 2049: 401}
+"""The HTTP status that MiniMax's numbers stand for, from its list of error codes; others are faults of the server."""
 
 
 def common_body(endpoint: Endpoint, request: Request) -> dict[str, Any]:
@@ -54,6 +58,53 @@ def _stops(request: Request, stop_max: int | None) -> list[str]:
     return list(request.stop)
 
 
+def checked_tools(endpoint: Endpoint, request: Request) -> tuple[Tool, ...]:
+    """The request's tools; ConfigError if the target takes none, or cannot be made to call one as is wanted."""
+    choice, takes = request.tool_choice, endpoint.quirks.get("tools", True)
+    if request.tools and takes is False:
+        raise ConfigError(f"target {endpoint.target_id} takes no tools; leave them out or use another target")
+    known = [tool.name for tool in request.tools]
+    forced = choice not in (None, "auto", "none")
+    if forced and takes == "auto":
+        raise ConfigError(
+            f"target {endpoint.target_id} cannot be made to call a tool: tool_choice = {choice!r}; use 'auto'"
+        )
+    if forced and choice not in ("required", *known):
+        raise ConfigError(f"tool_choice = {choice!r} is none of the request's tools{nearest(str(choice), known)}")
+    if forced and not known:
+        raise ConfigError(f"tool_choice = {choice!r} needs tools, and the request has none")
+    return request.tools
+
+
+def structured(endpoint: Endpoint, request: Request) -> dict[str, Any] | None:
+    """The answer's format as Responses writes it; None where no schema is wanted, ConfigError where none is taken."""
+    if request.answer_schema is None:
+        return None
+    how = endpoint.quirks.get("structured", "json_schema")
+    if how is False:
+        raise ConfigError(
+            f"target {endpoint.target_id} takes no answer_schema; say the shape in the prompt or use another target"
+        )
+    if how == "json_object":
+        return {"type": "json_object"}
+    schema = request.answer_schema
+    return {"type": "json_schema", "name": "answer", "schema": dict(schema), "strict": can_be_strict(schema)}
+
+
+def can_be_strict(schema: object) -> bool:
+    """Whether OpenAI takes a schema with `strict`: every object is closed, and every property of it is required."""
+    if isinstance(schema, list):
+        return all(map(can_be_strict, schema))
+    if not isinstance(schema, Mapping):
+        return True
+    properties = schema.get("properties")
+    if isinstance(properties, Mapping) or schema.get("type") == "object":
+        names = set(properties) if isinstance(properties, Mapping) else set()
+        if schema.get("additionalProperties") is not False or set(schema.get("required") or ()) != names:
+            return False
+    return all(map(can_be_strict, schema.values()))
+
+
 def first_choice(chunk: Mapping[str, Any]) -> Mapping[str, Any]:
     """`choices[0]`, or an empty mapping where there is none (usage, filter results, `choices: null`)."""
     choices = chunk.get("choices")
@@ -65,13 +116,21 @@ def first_choice(chunk: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def error_of(chunk: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    """The error object of an event: nested, flat (`object: error`), or plain text."""
+    """The error object of an event: nested, flat (`object: error`), plain text, or MiniMax's status beside a 200."""
     error = chunk.get("error")
+    if not error and "x_groq" in chunk:
+        error = object_at(chunk, "x_groq").get("error")
     if error:
         found = dict(error) if isinstance(error, dict) else {"message": str(error)}
         if "status_code" in chunk:
             found.setdefault("code", chunk["status_code"])
         return found
+    if "base_resp" in chunk:
+        base = object_at(chunk, "base_resp")
+        code = base.get("status_code")
+        if code:
+            status = _MINIMAX_STATUS.get(code) if isinstance(code, int) else None
+            return {"message": str(base.get("status_msg")), "code": status, "type": str(code)}
     if chunk.get("object") == "error" or ("detail" in chunk and "choices" not in chunk):
         return {
             "message": str(chunk.get("message") or chunk.get("detail")),
@@ -81,10 +140,14 @@ def error_of(chunk: Mapping[str, Any]) -> Mapping[str, Any] | None:
     return None
 
 
-def usage_of(chunk: Mapping[str, Any], choice: Mapping[str, Any]) -> tuple[Usage | None, str | None]:
-    """Token counts and billed dollars, from whichever of the known places holds them."""
-    groq = chunk.get("x_groq")
-    usage = chunk.get("usage") or (groq.get("usage") if isinstance(groq, dict) else None) or choice.get("usage")
+def usage_of(
+    chunk: Mapping[str, Any], choice: Mapping[str, Any], *, as_written: bool = False
+) -> tuple[Usage | None, str | None]:
+    """Token counts and billed dollars, from whichever of the known places holds them.
+
+    `as_written` leaves out the guess, by the server's own sum, that its output excludes reasoning.
+    """
+    usage = chunk.get("usage") or object_at(chunk, "x_groq").get("usage") or choice.get("usage")
     if not isinstance(usage, dict):
         return None, None
     prompt = object_at(usage, "prompt_tokens_details")
@@ -103,13 +166,17 @@ def usage_of(chunk: Mapping[str, Any], choice: Mapping[str, Any]) -> tuple[Usage
         out_tokens=out,
         reasoning_tokens=reasoning,
     )
-    if out is not None and reasoning and count(usage.get("total_tokens")) == (counted.in_tokens or 0) + out + reasoning:
+    if out is None:
+        return counted, usd_of(usage)
+    apart = reasoning if reasoning and not as_written else 0
+    if apart and count(usage.get("total_tokens")) == (counted.in_tokens or 0) + out + apart:
         # The server's own sum says that it counts reasoning apart (xAI); in our arithmetic it is inside.
-        counted = counted._replace(out_tokens=out + reasoning)
-    return counted, _usd(usage)
+        out += apart
+    # Perplexity bills the tokens of its citations as output.
+    return counted._replace(out_tokens=out + (count(usage.get("citation_tokens")) or 0)), usd_of(usage)
 
 
-def _usd(usage: Mapping[str, Any]) -> str | None:
+def usd_of(usage: Mapping[str, Any]) -> str | None:
     """What the server says it billed: dollars, or xAI's ticks of 1e-10 dollars."""
     ticks = count(usage.get("cost_in_usd_ticks"))
     if ticks is not None:
@@ -117,5 +184,54 @@ def _usd(usage: Mapping[str, Any]) -> str | None:
     cost = usage.get("cost")
     if isinstance(cost, dict):
         cost = cost.get("total_cost")
-    dollars = number(usage.get("estimated_cost") if cost is None else cost)
-    return None if dollars is None else format(Decimal(repr(dollars)), "f")
+    found = number(usage.get("estimated_cost") if cost is None else cost)
+    return None if found is None else format(Decimal(repr(found)), "f")
+
+
+def timings_of(chunk: Mapping[str, Any]) -> Timings | None:
+    """The server's word on its time, where one of these is found.
+
+    Seconds in `usage` or `x_groq.usage` (Groq) and `time_info` (Cerebras); milliseconds in `timings` (llama.cpp) and
+    `metrics` (vLLM with --enable-per-request-metrics, whose time to first token begins when the queue ends).
+    """
+    usage = object_at(chunk, "usage") or object_at(object_at(chunk, "x_groq"), "usage")
+    info, metrics, llama = object_at(chunk, "time_info"), object_at(chunk, "metrics"), object_at(chunk, "timings")
+    seconds = info or usage
+    found = Timings(
+        _ms(seconds.get("queue_time"), metrics.get("queue_time_ms")),
+        _ms(seconds.get("prompt_time"), metrics.get("time_to_first_token_ms"), llama.get("prompt_ms")),
+        _ms(seconds.get("completion_time"), metrics.get("generation_time_ms"), llama.get("predicted_ms")),
+    )
+    return None if found == Timings() else found
+
+
+def _ms(seconds: object, *milliseconds: object) -> float | None:
+    said = [value for value in (number(seconds),) if value is not None]
+    found = [value * 1000 for value in said] + [v for v in map(number, milliseconds) if v is not None]
+    return round(found[0], 6) if found and found[0] >= 0 else None
+
+
+def tier_of(chunk: Mapping[str, Any]) -> str | None:
+    """The tier that served it: beside the choices, or in `usage` (Mistral)."""
+    return name_of(chunk.get("service_tier")) or name_of(object_at(chunk, "usage").get("service_tier"))
+
+
+def routed_by(chunk: Mapping[str, Any]) -> str | None:
+    """The host that a router chose: its name, or the chosen entry of OpenRouter's list of them."""
+    named = name_of(chunk.get("provider"))
+    if named is not None or "openrouter_metadata" not in chunk:
+        return named
+    found = value_at(chunk, "openrouter_metadata.endpoints.available")
+    available = found if isinstance(found, list) else []
+    chosen = [at for at in available if isinstance(at, dict) and at.get("selected")]
+    return name_of(chosen[0].get("provider")) if chosen else None
+
+
+def bent(event: Event, chunk: Mapping[str, Any], endpoint: Endpoint) -> Event:
+    """The event with the cost and the route from where this endpoint's quirks say they stand."""
+    quirks = endpoint.quirks
+    usd = dollars(value_at(chunk, quirks["cost_at"]), quirks.get("cost_scale", 1)) if "cost_at" in quirks else None
+    route = name_of(value_at(chunk, quirks["route_at"])) if "route_at" in quirks else None
+    if usd is None and route is None:
+        return event
+    return event._replace(provider_usd=usd or event.provider_usd, routed_provider=route or event.routed_provider)

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from bench.errors import ConfigError, Garbled
 from bench.records import Endpoint, Request, TokenLogprob
-from bench.wires import Event, Outgoing
+from bench.wires import Decode, Event, Outgoing
 from bench.wires.common import name_of, number, parse, text_of
 from bench.wires.openai_chunk import (
     DONE,
+    bent,
     common_body,
     error_of,
     finished,
     first_choice,
+    routed_by,
+    tier_of,
+    timings_of,
     usage_of,
 )
 
@@ -25,6 +32,8 @@ def encode(endpoint: Endpoint, request: Request) -> Outgoing:
         raise ConfigError(
             "wire 'openai_completions' takes a plain prompt; messages need a target on wire 'openai_chat'"
         )
+    if request.tools or request.answer_schema is not None:
+        raise ConfigError("wire 'openai_completions' takes no tools and no answer_schema; use a target on a chat wire")
     body = common_body(endpoint, request)
     body["prompt"] = request.prompt
     if request.logprobs is not None:
@@ -36,11 +45,28 @@ def encode(endpoint: Endpoint, request: Request) -> Outgoing:
 
 def decode(payload: bytes) -> Event:
     """One chunk of a stream, or a whole answer: both have one shape."""
-    if payload == b"[DONE]":
-        return DONE
-    chunk = parse(payload)
+    return DONE if payload == b"[DONE]" else _event(parse(payload))
+
+
+def decoder(endpoint: Endpoint) -> Decode:
+    """`decode`, with cost and route from where the endpoint's quirks say they stand."""
+    quirks = endpoint.quirks
+    as_written = bool(quirks.get("output_excludes_reasoning"))
+    if not as_written and "cost_at" not in quirks and "route_at" not in quirks:
+        return decode
+
+    def decode_bent(payload: bytes) -> Event:
+        if payload == b"[DONE]":
+            return DONE
+        chunk = parse(payload)
+        return bent(_event(chunk, as_written=as_written), chunk, endpoint)
+
+    return decode_bent
+
+
+def _event(chunk: Mapping[str, Any], *, as_written: bool = False) -> Event:
     choice = first_choice(chunk)
-    usage, usd = usage_of(chunk, choice) if "usage" in chunk or "usage" in choice else (None, None)
+    usage, usd = usage_of(chunk, choice, as_written=as_written)
     finish = choice.get("finish_reason")
     return Event(
         text_of(choice.get("text"), "text"),
@@ -54,8 +80,12 @@ def decode(payload: bytes) -> Event:
         name_of(chunk.get("model")),
         name_of(chunk.get("system_fingerprint")),
         _logprobs(choice["logprobs"]) if choice.get("logprobs") else (),
-        name_of(chunk.get("provider")),
+        routed_by(chunk),
         usd,
+        False,
+        (),
+        tier_of(chunk),
+        timings_of(chunk),
     )
 
 
