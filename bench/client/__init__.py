@@ -185,7 +185,7 @@ class Client:
         if not isinstance(entries, list):
             raise Garbled(f"{self.endpoint.base_url}/models is not a list of models")
         found = [entry.get("id") or entry.get("name") for entry in entries if isinstance(entry, dict)]
-        return [name for name in found if isinstance(name, str)]
+        return [name.removeprefix("models/") for name in found if isinstance(name, str)]
 
     async def get_json(self, path: str) -> Any:
         """One GET below the base URL; raises `RequestError`."""
