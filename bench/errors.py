@@ -6,6 +6,7 @@ BenchError
 ├─ EngineError        a local engine died, was slow or is missing; ends with its log's last lines  exit 5
 ├─ RequestError       one request failed: becomes a row; stops a run only where it is about the endpoint as a whole
 │   ├─ Refused        4xx that will not get better by asking again
+│   │   └─ TooLong    the question does not fit: about the question, never about the endpoint
 │   ├─ RateLimited    429 of the rate kind; carries how long the server asked us to wait
 │   ├─ ServerFault    5xx, or an error object inside a stream
 │   ├─ Unreachable    no connection was made
@@ -20,6 +21,7 @@ A message names the thing, the value and the way out, in one line.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from difflib import get_close_matches
 from typing import ClassVar
@@ -71,6 +73,27 @@ class Refused(RequestError):
     """A 4xx that asking again will not change."""
 
 
+class TooLong(Refused):
+    """The question does not fit the target's context, or its limit for one request; no later time changes that.
+
+    A row knows it by the beginning of its error, which `limit_of` reads.
+    """
+
+    def __init__(self, message: str, *, http_status: int | None = None, limit_tokens: int | None = None) -> None:
+        told = f" ({limit_tokens} tokens)" if limit_tokens else ""
+        super().__init__(f"{_TOO_LONG}{told}: {message}", http_status=http_status)
+
+    @staticmethod
+    def limit_of(error: str | None) -> int | None:
+        """The limit in tokens that a row's `error` tells, 0 where it tells none; None for any other error."""
+        found = _TOLD_LIMIT.match(error or "")
+        return int(found.group(1) or 0) if found else None
+
+
+_TOO_LONG = "too long for the target"
+_TOLD_LIMIT = re.compile(rf"{_TOO_LONG}(?: \((\d+) tokens\))?: ")
+
+
 class RateLimited(RequestError):
     """A 429 (or its like): ask again, after `retry_after_s` if the server said so."""
 
@@ -109,6 +132,15 @@ class Garbled(RequestError):
     """The bytes that came are not the protocol's."""
 
     status: ClassVar[Status] = "garbled"
+
+
+def meant_status(http_status: int | None, error: str | None) -> int | None:
+    """The HTTP status of a row, or what its error says it would be: inside a stream that began with 200."""
+    found = _MEANT.search(error or "") if http_status in (None, 200) else None
+    return int(found.group(1)) if found else http_status
+
+
+_MEANT = re.compile(r"^[^:]*(?:: )?error inside the stream \(as HTTP (\d{3})\)")
 
 
 def nearest(wrong: str, known: Iterable[str]) -> str:
