@@ -23,6 +23,24 @@ Access = Literal["fully open", "open weights", "open weights restricted", "api-o
 """`fully open`: weights, training code and training data. `restricted`: a licence that limits users or uses."""
 
 
+class BatchTerms(Noun):
+    """A provider's batch API and what one batch may hold; its price is the tier `batch` of `bench.price`."""
+
+    api: str
+    """Name of a module in `bench.batch`."""
+    requests: Count = Field(gt=0)
+    mib: Count = Field(gt=0)
+    """Of the requests together, as they are sent."""
+    path: str = "/v1"
+    """Put before a wire's path where the endpoint of a batch is named."""
+    window: str = "24h"
+    upload: str = "/files"
+    """Where OpenAI's likes take the file of requests, and the purpose they want to be told."""
+    purpose: str = "batch"
+    bare_lines: bool = False
+    """Requests are `custom_id` and `body` alone, and the batch takes no metadata."""
+
+
 class Provider(Noun):
     """Somebody's address that speaks one or more wires; one file in `providers/`."""
 
@@ -54,6 +72,8 @@ class Provider(Noun):
     """Local servers: the key is sent only when the variable is set."""
     price_book: str | None = None
     """This provider's id in genai-prices."""
+    batch: BatchTerms | None = None
+    """Where it takes questions in bulk, at a lower price."""
     quirks: dict[str, Any] = Field(default_factory=dict)
     models: dict[str, dict[str, Any]] = Field(default_factory=dict)
     """Quirks by exact model id; they win over the provider's."""
