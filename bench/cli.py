@@ -160,19 +160,26 @@ def plan(
 @app.command()
 def doctor(
     target: Annotated[list[str] | None, typer.Argument(help="Targets to check; none = this machine.")] = None,
+    deep: Annotated[
+        bool, typer.Option("--deep", help="Also what costs more: an overlong prompt, a cache, 8 streams at once.")
+    ] = False,
     as_json: Json = False,
     results: ResultsDir = RESULTS,
 ) -> None:
     """This machine, its GPUs, engines, keys and store; or, for a target, whether and how it answers."""
     from bench import doctor as examination
     from bench.catalog import load
+    from bench.doctor import shown
 
     catalog = load()
-    found = examination.targets(target, catalog) if target else examination.machine(catalog, results)
+    if target:
+        found = examination.targets(target, catalog, deeply=deep, say=lambda text: print(text, file=sys.stderr))
+    else:
+        found = examination.machine(catalog, results)
     if as_json:
         _print_json([finding.as_dict() for finding in found])
     else:
-        _print_table(("", "what", "found"), [(f.sign, f.what, f.found) for f in found])
+        shown.show(found)
     raise typer.Exit(5 if any(f.bad for f in found) else 0)
 
 
