@@ -28,6 +28,26 @@ MAX_RESULT_BYTES = 1 << 30
 
 
 @dataclass(frozen=True, kw_only=True)
+class Pace:
+    """How patiently batches are waited for."""
+
+    first_s: float = 5.0
+    """Between two looks at the beginning; the waits are drawn between nothing and that (full jitter)."""
+    longest_s: float = 120.0
+    growth: float = 1.3
+    give_up_s: float = 3600.0
+    """A provider that answers no look for this long stops the run; the batch goes on."""
+    submit_s: float = 600.0
+    """The same while a batch is being sent; half a minute where no connection is made at all."""
+    settle_s: float = 60.0
+    """A batch whose making was cut short may take so long to be listed; then there is none."""
+    max_attempts: int = 3
+    """Of one request, in batches of this session."""
+    fetches: int = 3
+    """Of results that lack some request, before it counts as lost."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Job:
     """One batch as we ask for it."""
 

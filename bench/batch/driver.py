@@ -18,7 +18,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Protocol, TypeVar
 from uuid import uuid4
 
-from bench.batch import Api, Job, Result, State
+from bench.batch import Api, Job, Pace, Result, State
 from bench.batch.rows import Rows, batch_failure
 from bench.budget import asked
 from bench.catalog.nouns import BatchTerms
@@ -36,29 +36,9 @@ MOST_REQUESTS = 10_000
 NOT_STREAMED = ("stream", "stream_options")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Pace:
-    """How patiently batches are waited for."""
-
-    first_s: float = 5.0
-    """Between two looks at the beginning; the waits are drawn between nothing and that (full jitter)."""
-    longest_s: float = 120.0
-    growth: float = 1.3
-    give_up_s: float = 3600.0
-    """A provider that answers no look for this long stops the run; the batch goes on."""
-    submit_s: float = 600.0
-    """The same while a batch is being sent; half a minute where no connection is made at all."""
-    settle_s: float = 60.0
-    """A batch whose making was cut short may take so long to be listed; then there is none."""
-    max_attempts: int = 3
-    """Of one request, in batches of this session."""
-    fetches: int = 3
-    """Of results that lack some request, before it counts as lost."""
-
-
 class Allowance(Protocol):
     def reserve(self, request: Request) -> bool: ...
-    def settle(self, measurement: Measurement) -> None: ...
+    def settle(self, measurement: Measurement) -> object: ...
 
 
 class Listener(Protocol):
