@@ -20,6 +20,7 @@ from typing import Any, Literal, Self
 import httpx
 
 from bench.client.attempt import Attempt
+from bench.client.auth import signer_of
 from bench.client.exchange import Exchange, NotHttp
 from bench.client.failures import failure_of, one_line
 from bench.client.fold import Fold
@@ -48,7 +49,7 @@ _SLICE = 32
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A request, and what will go out for it: bytes in the raw lane."""
+    """A request, and what will go out for it: bytes in the raw lane, unless it is to be signed as it leaves."""
 
     request: Request
     outgoing: httpx.Request | bytes
@@ -113,6 +114,7 @@ class Client:
                 f"target {endpoint.target_id}: the raw client speaks no HTTP/2 and no proxy that opens no tunnel; "
                 "use --client httpx"
             )
+        self._signer = signer_of(endpoint, self.secrets)
         self._urls: dict[str, httpx.URL] = {}
         self._heads: dict[tuple[Any, ...], tuple[bytes, bytes]] = {}
         # Guards the processor, not data: between two reads of the sockets one request is built or one slice of an
@@ -137,7 +139,7 @@ class Client:
         """The request as it will go out, built before it is due; ConfigError when this wire cannot carry it."""
         outgoing = self.wire.encode(self.endpoint, request)
         content = json.dumps(outgoing.body, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
-        if self._raw:
+        if self._raw and self._signer is None:
             return Prepared(request, self._raw_request(outgoing, request.request_id, content))
         headers = {"x-request-id": request.request_id, **outgoing.headers}
         return Prepared(request, self._request("POST", outgoing.path, headers, content))
@@ -378,6 +380,10 @@ class Client:
     ) -> AsyncIterator[tuple[int, Mapping[str, str], Exchange]]:
         """An answer whose head has come; closed at the end. The one place where httpx's errors become ours."""
         try:
+            if self._signer is not None and isinstance(outgoing, httpx.Request):
+                await self._signer.fresh()
+                self._signer.sign(outgoing)
+                outgoing = serialised(outgoing, outgoing.content) if self._raw else outgoing
             if isinstance(outgoing, bytes):
                 assert self._transport is not None
                 exchange = await self._transport.exchange(self._origin, outgoing, self._timeouts, begun)
