@@ -238,11 +238,16 @@ def import_results(
 
 @app.command("targets")
 def list_targets(as_json: Json = False, results: ResultsDir = RESULTS) -> None:
-    """What can be measured from here: embedded models, declared targets, providers and their keys."""
-    from bench import listing
+    """What can be measured from here, by layer: embedded models, declared targets, providers and what they need."""
+    from bench import listing, terminal
     from bench.catalog import load
 
-    _rows(listing.targets(load()), listing.TARGET_COLUMNS, as_json)
+    rows = listing.targets(load())
+    if as_json:
+        _print_json(rows)
+        return
+    terminal.console().print(listing.target_table(rows))
+    print(listing.TARGETS_NOTE)
 
 
 @app.command("tasks")

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import os
 
-from bench.catalog import Catalog
+from bench.catalog import Catalog, Provider
 from bench.catalog.address import is_loopback
 
 PROBE_TIMEOUT_S = 0.3
+PROBED = "openai_chat"
+"""The wire whose list of models every local server has."""
 
 
 def next_commands(catalog: Catalog, *, most: int = 3) -> list[str]:
@@ -23,24 +25,43 @@ def next_commands(catalog: Catalog, *, most: int = 3) -> list[str]:
 
 
 def _keys(catalog: Catalog) -> list[str]:
+    """Providers whose key and whose address are set."""
     from bench.wires import names
 
     return [
-        f"bench run -t {provider.id}:MODEL --limit 5 --max-usd 0.10   # {provider.key_env} is set"
+        f"bench run -t {provider.id}:MODEL --limit 5 --max-usd 0.10   # {key} is set"
         for provider in catalog.providers.values()
-        if provider.key_env and os.environ.get(provider.key_env) and provider.wires[0] in names()
+        if provider.wires[0] in names()
+        and not provider.missing(provider.wires[0], os.environ)
+        and (key := next((name for name in provider.key_names if os.environ.get(name)), None))
     ]
 
 
 def _servers(catalog: Catalog) -> list[str]:
-    """Local servers that answer, asked all at once."""
-    local = [provider for provider in catalog.providers.values() if is_loopback(provider.base_url)]
-    answers = asyncio.run(_probe([provider.base_url for provider in local]))
+    """Local servers that answer, asked all at once; several providers share a port, and the answer names none."""
+    local: dict[str, list[str]] = {}
+    for provider in catalog.providers.values():
+        url = _local_url(provider)
+        if url is not None:
+            local.setdefault(url, []).append(provider.id)
+    answers = asyncio.run(_probe(list(local)))
     return [
-        f"bench run -t {provider.id}:{models[0]}   # a server answers at {provider.base_url}"
-        for provider, models in zip(local, answers, strict=True)
+        f"bench run -t {ids[0]}:{models[0]}   # a server answers at {url}"
+        + (f"; it may be {', '.join(ids)}" if len(ids) > 1 else "")
+        for (url, ids), models in zip(local.items(), answers, strict=True)
         if models
     ]
+
+
+def _local_url(provider: Provider) -> str | None:
+    """Where its models are listed in OpenAI's way, if that is on this machine: no other address is ever asked."""
+    if PROBED not in provider.wires or provider.missing(PROBED, os.environ):
+        return None
+    url = provider.url(PROBED, os.environ)
+    try:
+        return url if is_loopback(url) else None
+    except ValueError:  # a variable that holds no address
+        return None
 
 
 async def _probe(urls: list[str]) -> list[list[str] | None]:

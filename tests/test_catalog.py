@@ -51,13 +51,16 @@ def refusal(path: Path) -> str:
 
 
 @pytest.mark.parametrize("provider", PACKAGED.providers.values(), ids=lambda p: p.id)
-def test_every_provider_has_a_source_a_date_a_known_wire_and_a_safe_address(provider: catalog.Provider) -> None:
+def test_every_provider_has_a_source_a_date_a_known_wire_and_a_safe_address(
+    provider: catalog.Provider, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert provider.source
     assert dt.date(2026, 1, 1) <= provider.date <= dt.date.today()
     assert set(provider.wires) <= set(resolve.WIRES)
-    local = is_loopback(provider.base_url)
-    assert local or provider.base_url.startswith("https://")
-    assert local or provider.key_env, "a hosted provider needs a key"
+    for name in provider.missing(provider.wires[0], {}):
+        monkeypatch.setenv(name, "x")
+    url = provider.url(provider.wires[0], os.environ)
+    assert is_loopback(url) or url.startswith("https://")
     assert provider.layer != "reference"
     found = resolve.from_provider(provider, "some-model")
     assert found.provider == provider.id
@@ -118,7 +121,7 @@ def test_a_reader_of_the_catalogue_finds_which_model_a_target_serves() -> None:
         ("openai:gpt-4o", ("openai:gpt-4o", "hosted-closed", None, "openai", "https://api.openai.com/v1", "gpt-4o")),
         (
             "ollama:llama3.1:8b",
-            ("ollama:llama3.1:8b", "on-device", None, "ollama", "http://127.0.0.1:11434/v1", "llama3.1:8b"),
+            ("ollama:llama3.1:8b", "on-device", None, "ollama", "http://127.0.0.1:11434", "llama3.1:8b"),
         ),
         (
             "akash:meta-llama/Llama-3.3-70B-Instruct",
@@ -138,8 +141,8 @@ def test_a_reader_of_the_catalogue_finds_which_model_a_target_serves() -> None:
         ("http://[::1]:9#m", ("http://[::1]:9/v1#m", "self-hosted", None, None, "http://[::1]:9/v1", "m")),
         ("http://h:1/v1/#m", ("http://h:1/v1#m", "self-hosted", None, None, "http://h:1/v1", "m")),
         (
-            "https://api.together.xyz/v1#x/y",
-            ("together:x/y", "hosted-open", None, "together", "https://api.together.xyz/v1", "x/y"),
+            "https://api.together.ai/v1#x/y",
+            ("together:x/y", "hosted-open", None, "together", "https://api.together.ai/v1", "x/y"),
         ),
     ],
 )
@@ -175,9 +178,8 @@ def test_an_engine_serves_the_model_named_after_the_at_sign(monkeypatch: pytest.
         ("http:///v1#m", ["not an address"]),
         (f"http://me:{SECRET}@h/v1#m", ["credentials", "env:NAME"]),
         (f"https://h/v1?api_key={SECRET}#m", ["query", "env:NAME"]),
-        ("anthropic:claude-opus-4-5", ["'anthropic'", "isn't there yet", "openai_chat"]),
-        ("gemini:gemini-3.8-flash", ["'gemini'", "isn't there yet"]),
-        ("openai:gpt-5.4-pro", ["'openai_responses'", "isn't there yet"]),
+        ("openai+openai_chta:m", ["wire of openai = 'openai_chta'", "did you mean 'openai_chat'"]),
+        ("vllm+openai_chat@m", ["a wire can be chosen for a provider only", "vllm@m"]),
     ],
 )
 def test_what_is_no_target_gets_one_line_with_the_way_out(spec: str, parts: list[str]) -> None:
@@ -187,6 +189,16 @@ def test_what_is_no_target_gets_one_line_with_the_way_out(spec: str, parts: list
     assert all(part in message for part in parts), message
     assert "\n" not in message
     assert SECRET not in message
+
+
+def test_a_wire_that_is_not_there_yet_is_said_with_those_that_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resolve, "_there", lambda package, name: name == "openai_chat")
+    with pytest.raises(
+        ConfigError, match=r"speaks the wire 'anthropic', which isn't there yet; there are: openai_chat"
+    ):
+        catalog.target("anthropic:claude-opus-4-5")
+    with pytest.raises(ConfigError, match="'openai_responses', which isn't there yet"):
+        catalog.target("openai:gpt-5.4-pro")
 
 
 def test_an_engine_that_is_not_there_yet_says_how_to_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -210,10 +222,10 @@ def test_anything_typed_is_a_target_or_one_line(spec: str) -> None:
 
 def test_quirks_belong_to_an_exact_id_and_never_to_a_part_of_a_name() -> None:
     assert catalog.target("openai:gpt-5").quirks["sampling"] == "refused"
-    assert catalog.target("openai:gpt-5.4").quirks["sampling"] == "free"
+    assert catalog.target("openai:gpt-5.4").quirks["sampling"] == "when_none"
     assert "sampling" not in catalog.target("openai:gpt-5-but-another").quirks
     assert catalog.target("openai:gpt-5-but-another").quirks["cap_field"] == "max_completion_tokens"
-    assert "cap_field" not in catalog.target("deepseek:deepseek-v4-pro").quirks
+    assert catalog.target("deepseek:deepseek-v4-pro").quirks["cap_field"] == "max_tokens"
 
 
 def test_openai_quirks_reach_the_body_through_the_wire(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -29,8 +29,8 @@ ENGINES: Mapping[str, Layer] = {
     "llama_cpp": "on-device",
     "ollama": "on-device",
 }
-SIGNED = ("sigv4", "google")
-"""Values of the quirk `auth` that find their credentials by themselves, where no key is given."""
+SIGNED = {"sigv4": "AWS", "google": "Google"}
+"""Values of the quirk `auth` that find an account's credentials by themselves, where no key is given; whose."""
 FORMS = (
     "embedded:NAME, PROVIDER:MODEL, PROVIDER+WIRE:MODEL, http://HOST:PORT/v1#MODEL, ENGINE@MODEL, "
     "or an id from targets.toml"
