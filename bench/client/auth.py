@@ -116,11 +116,11 @@ class SigV4:
         return needed is not None and bool(needed())
 
     def _take(self) -> None:
-        from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+        from botocore.exceptions import BotoCoreError, ClientError, ConnectionError, HTTPClientError
 
         try:
             frozen = self._credentials.get_frozen_credentials()
-        except HTTPClientError as error:
+        except (HTTPClientError, ConnectionError) as error:
             raise Unreachable(f"AWS's credentials could not be renewed: {self._said(error)}") from error
         except (BotoCoreError, ClientError) as error:
             raise Refused(f"AWS's credentials could not be renewed: {self._said(error)}") from error
