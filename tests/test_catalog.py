@@ -20,6 +20,7 @@ from bench.catalog.address import is_loopback
 from bench.errors import ConfigError
 from bench.records import Endpoint
 
+PROVIDER_HEAD = 'name = "T"\nlayer = "hosted-open"\nwires = ["openai_chat"]\nsource = "s"\ndate = 2026-11-24\n'
 SECRET = "sk-proj-0123456789abcdefABCDEF0123456789"
 PACKAGED = catalog._packaged()
 
@@ -376,6 +377,22 @@ def test_a_pasted_secret_is_refused_and_never_repeated(tmp_path: Path, line: str
     message = refusal(user_file(tmp_path, HEAD + line))
     assert SECRET not in message
     assert "hunter2" not in message
+
+
+@pytest.mark.parametrize("section", ["targets", "providers"])
+@pytest.mark.parametrize("url", ["https://me:hunter2@h/v1", "https://h/v1?api_key=hunter2", "ftp://me:hunter2@h"])
+def test_a_password_in_an_address_is_refused_and_never_repeated(tmp_path: Path, section: str, url: str) -> None:
+    more = 'model = "m"' if section == "targets" else PROVIDER_HEAD
+    message = refusal(user_file(tmp_path, f'[[{section}]]\nid = "t"\nbase_url = "{url}"\n{more}'))
+    assert "base_url" in message
+    assert "hunter2" not in message
+
+
+def test_a_password_in_a_variable_is_refused_and_never_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OLLAMA_HOST", "http://me:hunter2@h:1")
+    with pytest.raises(ConfigError, match="holds credentials") as caught:
+        catalog.target("ollama:m")
+    assert "hunter2" not in str(caught.value)
 
 
 def test_a_key_is_not_sent_unencrypted_to_another_machine_unless_allowed(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from typing import Any, TypeVar, Union, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from bench.catalog.address import safe
 from bench.catalog.keys import looks_secret
 from bench.errors import ConfigError, nearest
 
@@ -58,7 +59,7 @@ def shown(value: object) -> str:
     """A value as it may stand in a message: short, and never a secret."""
     if isinstance(value, dict | list):
         return "{…}" if isinstance(value, dict) else "[…]"
-    text = repr(value)
+    text = repr(safe(value) if isinstance(value, str) and "://" in value else value)
     if looks_secret(text.strip("'\"")):
         return f"(a secret of {len(text) - 2} characters, not shown)"
     return text if len(text) <= 60 else f"{text[:57]}…"
