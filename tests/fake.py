@@ -101,6 +101,17 @@ class Plan:
     freeze_at: int = 1
     wait_s: float | None = None
     """What an answer of 429 or 503 asks to wait, instead of its own number."""
+    at_most: int = 0
+    """So many answers of this model string at once; more are refused with 429. 0: any number."""
+    requests: int = 0
+    tokens_in_out: int = 0
+    """Buckets of requests, and of prompt words plus `max_tokens`, that fill in `refill_s`; 0: none. What finds them
+    empty is refused with 429, which names no wait."""
+    refill_s: float = 60.0
+    refill: Literal["bucket", "fixed"] = "bucket"
+    """All the time, or all at once every `refill_s`."""
+    announce: Literal["openai", "anthropic", "none"] = "openai"
+    """How every answer's headers tell of these buckets."""
 
     @classmethod
     def of(cls, raw: dict[str, Any]) -> Plan:
@@ -113,8 +124,12 @@ class Plan:
             "gap_ms": float,
             "freeze_ms": float,
             "wait_s": float,
+            "refill_s": float,
             "template_tokens": int,
             "freeze_at": int,
+            "at_most": int,
+            "requests": int,
+            "tokens_in_out": int,
         }
         values = {key: kinds[key](value) if key in kinds else value for key, value in raw.items()}
         if values.get("tokens") not in (None, "asked"):
@@ -487,6 +502,57 @@ class Alarms:
             self._arm(due[0][0])
 
 
+class Limiter:
+    """The limits of one model string."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.under_way = 0
+        self.began_s = self.filled_s = time.monotonic()
+        self.sizes = {"requests": plan.requests, "tokens": plan.tokens_in_out}
+        self.left = {name: float(size) for name, size in self.sizes.items() if size}
+
+    def admits(self, tokens: int) -> bool:
+        """Takes a request in, and from the buckets what it costs; or takes nothing."""
+        self._fill()
+        costs = {"requests": 1, "tokens": tokens}
+        if self.plan.at_most and self.under_way >= self.plan.at_most:
+            return False
+        if any(left < costs[name] for name, left in self.left.items()):
+            return False
+        for name in self.left:
+            self.left[name] -= costs[name]
+        self.under_way += 1
+        return True
+
+    def _fill(self) -> None:
+        now_s = time.monotonic()
+        if self.plan.refill == "bucket":
+            for name in self.left:
+                gained = (now_s - self.filled_s) / self.plan.refill_s * self.sizes[name]
+                self.left[name] = min(self.sizes[name], self.left[name] + gained)
+            self.filled_s = now_s
+        elif now_s - self.filled_s >= self.plan.refill_s:
+            self.left = {name: float(self.sizes[name]) for name in self.left}
+            self.filled_s += (now_s - self.filled_s) // self.plan.refill_s * self.plan.refill_s
+
+    def headers(self) -> list[str]:
+        """As they stand now: until all of it is there again."""
+        lines = []
+        for name, left in self.left.items():
+            reset_s = self.plan.refill_s * (1 - left / self.sizes[name])
+            if self.plan.refill == "fixed":
+                reset_s = self.filled_s + self.plan.refill_s - time.monotonic()
+            if self.plan.announce == "openai":
+                values = {"limit": self.sizes[name], "remaining": int(left), "reset": f"{reset_s * 1000:.0f}ms"}
+                lines += [f"x-ratelimit-{what}-{name}: {value}" for what, value in values.items()]
+            elif self.plan.announce == "anthropic":
+                reset = (datetime.now(UTC) + timedelta(seconds=reset_s)).isoformat().replace("+00:00", "Z")
+                values = {"limit": self.sizes[name], "remaining": int(left), "reset": reset}
+                lines += [f"anthropic-ratelimit-{name}-{what}: {value}" for what, value in values.items()]
+        return lines
+
+
 class Server:
     def __init__(self, log: Path | None, answers: dict[str, str]) -> None:
         self.loop = asyncio.get_running_loop()
@@ -498,6 +564,7 @@ class Server:
         self.connections = 0
         self.rules: list[dict[str, Any]] = []
         self.ruled = 0
+        self.limiters: dict[str, Limiter] = {}
         self._log = log.open("a", encoding="utf-8") if log else None
         self.logs = log is not None
 
@@ -516,6 +583,14 @@ class Server:
             raise ValueError(f"unknown fault {plan.fault!r}")
         return plan if fault == plan.fault else replace(plan, fault=fault)
 
+    def limiter(self, body: dict[str, Any], plan: Plan) -> Limiter | None:
+        if not (plan.at_most or plan.requests or plan.tokens_in_out):
+            return None
+        model = str(body.get("model", ""))
+        if model not in self.limiters:
+            self.limiters[model] = Limiter(plan)
+        return self.limiters[model]
+
     def _ruled(self, plan: Plan) -> Plan:
         """What `POST /control` has ordered: a list of `{"first": 3, "last": 9, …}` with the fields of a Plan, for the
         requests of those numbers since then."""
@@ -523,7 +598,7 @@ class Server:
         for rule in self.rules:
             if rule.get("first", 1) <= self.ruled <= rule.get("last", 1 << 40):
                 wanted = {key: value for key, value in rule.items() if key not in ("first", "last")}
-                return Plan.of({**{f.name: getattr(plan, f.name) for f in fields(plan)}, **wanted})
+                return replace(plan, **{key: getattr(Plan.of(wanted), key) for key in wanted})
         return plan
 
     def _turn(self, fault: str, number: int) -> str:
@@ -723,6 +798,8 @@ class Reply:
         self.due_ns = self.gap_ns = 0
         self.chunked = True
         self.plan = Plan()
+        self.limiter: Limiter | None = None
+        self.told: list[str] = []
 
     def start(self) -> None:
         if "/models" in self.truth.path:
@@ -746,6 +823,14 @@ class Reply:
         self.due_ns = self.truth.arrived_ns + round(plan.ttft_ms * 1e6)
         self.gap_ns = round(plan.gap_ms * 1e6)
         script = Script(plan, body, self.server.answers, self.auth)
+        if limiter := self.server.limiter(body, plan):
+            admitted = limiter.admits(script.prompt_tokens + script.cap)
+            self.told = limiter.headers()
+            if not admitted:
+                self.truth.fault = "limited"
+                self.simple(429, _error("too much at once", type="rate_limit_exceeded"))
+                return
+            self.limiter = limiter
         if plan.fault == "stall_headers":
             return
         if plan.fault == "drop_on_reuse" and self.line.served > 1:
@@ -765,6 +850,7 @@ class Reply:
 
     def simple(self, status: int, body: bytes, kind: str = "application/json", **headers: str) -> None:
         more = "".join(f"{k.replace('_', '-')}: {v}\r\n" for k, v in headers.items())
+        more += "".join(f"{line}\r\n" for line in self.told)
         self.truth.over = f"http {status}"
         self.line.write(
             f"HTTP/1.1 {status} Said\r\nContent-Type: {kind}\r\nContent-Length: {len(body)}\r\n{more}\r\n".encode()
@@ -797,7 +883,7 @@ class Reply:
     def head(self, kind: str, length: int | None = None) -> None:
         """`length` None: chunked; -1: until the connection closes."""
         self.chunked = length is None
-        lines = [f"Content-Type: {kind}", f"x-request-id: srv-{self.truth.request_id}"]
+        lines = [f"Content-Type: {kind}", f"x-request-id: srv-{self.truth.request_id}", *self.told]
         if length is None:
             lines.append("Transfer-Encoding: chunked")
         elif length >= 0:
@@ -863,6 +949,9 @@ class Reply:
             self.loop.call_soon(self.line.look)
 
     def stop(self, how: str) -> None:
+        if self.limiter is not None:
+            self.limiter.under_way -= 1
+            self.limiter = None
         self.truth.over = how
         self.server.record(self.truth)
         self.line.reply = None
