@@ -18,7 +18,7 @@ from tests.replay import Replay, replaying, some_cuts
 genai = pytest.importorskip("google.genai")
 
 RECORDED = Path(__file__).parent / "wires"
-GENERATED = 60
+GENERATED = 62
 TEXTS = (
     "Grüße",
     " aus ",
