@@ -15,6 +15,10 @@ from bench.wires import Event, Wire
 _PROBE = "probe of a text field 7f3a"
 _TRIES = 8
 """A stream whose every event is different is not learned from for ever."""
+_LASTING = (
+    "usage", "timings", "response_id", "model", "fingerprint", "routed_provider", "provider_usd", "service_tier",
+)  # fmt: skip
+"""Fields of which a stream's last word counts."""
 
 
 class Pattern:
@@ -24,6 +28,7 @@ class Pattern:
         self._wire = wire
         self._head = self._tail = b""
         self._shortest = 0
+        self._learned = Event()
         self._tries = _TRIES if getattr(wire, "VERBATIM", False) else 0
 
     def text_of(self, payload: bytes) -> str:
@@ -41,8 +46,15 @@ class Pattern:
         return text if text.isprintable() else ""
 
     def learn(self, payload: bytes, event: Event) -> None:
-        """Takes a decoded event as the new pattern, if its text stands in the payload once and as it is."""
+        """Takes a decoded event as the new pattern, if its text stands in the payload once and as it is.
+
+        Forgets the old one when the event says otherwise than it did: skipping its like would hide the change back.
+        """
+        if self._head and self._contradicts(event):
+            self._head = b""
         if not event.text or not self._tries or event.logprobs or event.finish_reason is not None or event.error:
+            return
+        if event.reasoning or event.tool or event.refusal or event.tool_calls:
             return
         head, found, tail = payload.partition(b'"%b"' % event.text.encode("utf-8", "replace"))
         self._tries -= 1
@@ -54,5 +66,9 @@ class Pattern:
         except Garbled:
             return
         if probed == event._replace(text=_PROBE):
-            self._head, self._tail = head, tail
+            self._head, self._tail, self._learned = head, tail, event
             self._shortest = len(head) + len(tail)
+
+    def _contradicts(self, event: Event) -> bool:
+        pairs = ((getattr(event, name), getattr(self._learned, name)) for name in _LASTING)
+        return any(said is not None and before is not None and said != before for said, before in pairs)
