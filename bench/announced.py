@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from bench.budget import CHARACTERS_PER_TOKEN, TEMPLATE_TOKENS
+from bench.budget import Asked, asked
 from bench.limits import Counts, Window, windows
 from bench.records import Request
 
@@ -38,7 +38,7 @@ class _Seen:
 class _Sent:
     number: int
     at_s: float
-    request: Request
+    asked: Asked
 
 
 class Announced:
@@ -51,11 +51,11 @@ class Announced:
 
     def sent(self, number: int, request: Request, now_s: float) -> None:
         """A request is on its way."""
-        self._sent.append(_Sent(number, now_s, request))
+        self._sent.append(_Sent(number, now_s, asked(request)))
 
-    def learn(self, number: int, headers: Mapping[str, str], now_s: float) -> None:
+    def learn(self, number: int, headers: Mapping[str, str], now_s: float, now: datetime | None = None) -> None:
         """The head of the answer to request `number`."""
-        for window in windows(headers, datetime.now(UTC)):
+        for window in windows(headers, now or datetime.now(UTC)):
             before = self._seen.get(window.name)
             if before is None or number >= before.number:
                 refills = window.limit is not None and window.name not in self._fixed
@@ -66,25 +66,31 @@ class Announced:
         fixed window."""
         for name, seen in self._seen.items():
             window = seen.window
-            if seen.number == number and window.remaining is not None and window.remaining < need(window, request):
+            if (
+                seen.number == number
+                and window.remaining is not None
+                and window.remaining < need(window, asked(request))
+            ):
                 self._fixed.add(name)
                 self._seen[name] = replace(seen, refills=False)
 
     def pause(self, request: Request, now_s: float) -> tuple[float, str]:
         """How long `request` has to wait [s] and for which window; infinite = until a newer announcement."""
-        waits = ((self._pause_s(seen, request, now_s), name) for name, seen in self._seen.items())
-        return max(waits, default=(0.0, ""))
+        if not self._seen:
+            return 0.0, ""
+        ask = asked(request)
+        return max((self._pause_s(seen, ask, now_s), name) for name, seen in self._seen.items())
 
-    def _pause_s(self, seen: _Seen, request: Request, now_s: float) -> float:
+    def _pause_s(self, seen: _Seen, ask: Asked, now_s: float) -> float:
         window = seen.window
         if window.remaining is None or window.reset_s is None:
             return 0.0
         reset_at_s = seen.at_s + window.reset_s
         if now_s >= reset_at_s:
             spent = self._spent(window.counts, seen.number, since_s=reset_at_s)
-            fits = window.limit is None or need(window, request) <= window.limit - spent
+            fits = window.limit is None or need(window, ask) <= window.limit - spent
             return 0.0 if fits else math.inf
-        short = need(window, request) - (window.remaining - self._spent(window.counts, seen.number))
+        short = need(window, ask) - (window.remaining - self._spent(window.counts, seen.number))
         if short <= 0:
             return 0.0
         if not seen.refills or window.limit is None or window.limit <= window.remaining:
@@ -98,20 +104,24 @@ class Announced:
         for sent in reversed(self._sent):
             if sent.number <= number or sent.at_s < since_s:
                 break
-            spent += estimate(counts, sent.request)
+            spent += estimate(counts, sent.asked)
         return spent
 
 
-def need(window: Window, request: Request) -> float:
+def need(window: Window, ask: Asked) -> float:
     """What a request takes of a window; never more than there can be, because waiting would not help it."""
-    wanted = estimate(window.counts, request)
+    wanted = estimate(window.counts, ask)
     return wanted if window.limit is None else min(wanted, window.limit)
 
 
-def estimate(counts: Counts, request: Request) -> float:
-    """The most a request is charged: one request, its characters as tokens, its whole answer cap."""
-    if counts == "requests":
-        return 1.0
-    text = request.prompt or "".join(message.content for message in request.messages or ())
-    asked = len(text) / CHARACTERS_PER_TOKEN + TEMPLATE_TOKENS
-    return {"tokens": asked + request.max_tokens, "input-tokens": asked, "output-tokens": request.max_tokens}[counts]
+def estimate(counts: Counts, ask: Asked) -> float:
+    """The most a request is charged: providers that count tokens before they answer take the whole answer's cap."""
+    match counts:
+        case "requests":
+            return 1.0
+        case "input-tokens":
+            return float(ask.in_tokens)
+        case "output-tokens":
+            return float(ask.out_tokens)
+        case "tokens":
+            return float(ask.in_tokens + ask.out_tokens)

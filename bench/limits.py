@@ -49,7 +49,11 @@ class Window:
 
 
 def windows(headers: Mapping[str, str], now: datetime) -> tuple[Window, ...]:
-    """The windows that an answer's headers (names in any case) announce; values that can't be read are unknown."""
+    """The windows that an answer's headers (names in any case) announce; values that can't be read are unknown.
+
+    Moments are compared with the answer's own `Date`, and with `now` only where it has none: clocks differ.
+    """
+    now = server_time(headers) or now
     found: dict[str, dict[str, float | None]] = {}
     for key, text in headers.items():
         name, what = _named(key.lower())
@@ -73,6 +77,16 @@ def windows(headers: Mapping[str, str], now: datetime) -> tuple[Window, ...]:
             )
         )
     return tuple(seen)
+
+
+def server_time(headers: Mapping[str, str]) -> datetime | None:
+    """When the server says that it answered."""
+    text = headers.get("date") or headers.get("Date")
+    try:
+        then = parsedate_to_datetime(text) if text else None
+    except ValueError:
+        return None
+    return then.replace(tzinfo=UTC) if then is not None and then.tzinfo is None else then
 
 
 def reset_s(text: str, now: datetime) -> float | None:

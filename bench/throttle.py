@@ -7,10 +7,11 @@ over. Holds only ever grow, and end up to a tenth later than asked, at random, s
 together.
 
 The *window* is how many requests may be under way (AIMD, as TCP does it). It begins at the concurrency asked for, is
-halved when the target refuses for its limits (429, 498, 503, 529, or such an error inside a stream), once for all
-requests that were sent before it was halved, and grows by one after as many answers as it is wide; never above what
-was asked for, never below 1. After a hold one request goes first, and each that is taken lets one more be under way, up
-to the window.
+halved (rounded up) when the target refuses for its limits (429, 498, 503, 529, or such an error inside a stream), once
+for all requests that were sent before it was halved, and grows by one after as many answers as it is wide; never above
+what was asked for, never below 1. A width that was refused is tried again after as many answers, then after twice as
+many, and so on up to 32 times, until it is taken. Refused at a width of 1, the endpoint is held with full jitter. After
+a hold one request goes first, and each that is taken lets one more be under way, up to the window.
 
 An *allowance* is what the headers announce (`bench.announced`): a request that would not find room waits for it.
 """
@@ -38,6 +39,8 @@ NOTED_S = 0.1
 LATER = 0.1
 """Share of a hold by which it may end later than asked."""
 LATEST_S = 1.0
+SLOWEST = 32
+"""How many windows of answers a refused width waits for, at the most, before it is tried again."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,6 +119,9 @@ class Throttle:
     """Concurrency asked for."""
     longest_s: float = 900.0
     """A wait longer than this ends the run instead."""
+    first_wait_s: float = 0.5
+    longest_wait_s: float = 60.0
+    """Bounds of the random holds, doubled from refusal to refusal, when even one request at a time is refused."""
     note: Callable[[Change], None] | None = None
     """Told every change."""
     hear: Callable[[float], None] | None = None
@@ -128,6 +134,12 @@ class Throttle:
     """What of the window is open: all of it, or less on the way back from a hold."""
     _lowest: int = field(init=False)
     _credit: int = 0
+    """Answers since the window last changed."""
+    _ceiling: int = 0
+    """Width that was refused last; 0 once it was taken."""
+    _slow: int = 1
+    _n_alone: int = 0
+    """Refusals in a row at a width of 1."""
     _epoch: int = 0
     _number: int = 0
     _passes: dict[str, _Pass] = field(default_factory=dict)
@@ -198,7 +210,7 @@ class Throttle:
         del self._passes[measurement.request_id]
         wait_s = 0.0 if measurement.status in ANSWERED else measurement.retry_after_s or 0.0
         if wait_s > 0:
-            self._hold(wait_s)
+            self._hold(wait_s, "asked to wait")
         if measurement.status in ANSWERED:
             self._taken(mine)
             self._answered(mine)
@@ -294,11 +306,18 @@ class Throttle:
         if mine.epoch != self._epoch:
             return
         self._epoch += 1
-        self._window = self._open = max(1, min(self._window, len(self._passes)) // 2)
+        width = min(self._window, len(self._passes))
+        self._slow = min(SLOWEST, 2 * self._slow) if width <= self._ceiling else 1
+        self._ceiling = width
+        self._window = self._open = (width + 1) // 2
         self._lowest = min(self._lowest, self._window)
-        self.tell((measurement.error or "refused").partition(":")[0])
+        self.tell((measurement.error or "refused").partition(": ")[0])
+        if width == 1 and not measurement.retry_after_s:
+            ceiling_s = min(self.longest_wait_s, self.first_wait_s * 2**self._n_alone)
+            self._n_alone += 1
+            self._hold(random.uniform(0, ceiling_s), "refused one at a time")
 
-    def _hold(self, seconds: float) -> None:
+    def _hold(self, seconds: float, why: str) -> None:
         """Nothing goes out for so long; what is held longer already stays so."""
         now_s = time.monotonic()
         if now_s + seconds <= self._held_until_s:
@@ -310,7 +329,7 @@ class Throttle:
         self._epoch += begins
         self.holds += begins
         if begins or self._held_until_s - before_s > NOTED_S:
-            self.tell("hold: asked to wait", self._held_until_s - now_s)
+            self.tell(f"hold: {why}", self._held_until_s - now_s)
             if self.hear is not None:
                 self.hear(seconds)
 
@@ -322,10 +341,14 @@ class Throttle:
                 self._open += 1
 
     def _answered(self, mine: _Pass) -> None:
-        if mine.epoch != self._epoch or self._window >= self.asked or self._open < self._window:
+        self._n_alone = 0
+        if mine.epoch != self._epoch or self._open < self._window:
             return
         self._credit += 1
-        if self._credit >= self._window:
+        if self._credit >= self._window >= self._ceiling:
+            self._ceiling, self._slow = 0, 1
+        slow = self._slow if self._window + 1 >= self._ceiling > 0 else 1
+        if self._credit >= self._window * slow and self._window < self.asked:
             self._credit = 0
             self._window += 1
             self._open = self._window

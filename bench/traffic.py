@@ -83,6 +83,7 @@ class Traffic:
         self._listener = listener
         self.throttle = throttle or Throttle(asked=concurrency)
         self.throttle.longest_s = patience.deadline_s
+        self.throttle.first_wait_s, self.throttle.longest_wait_s = patience.first_wait_s, patience.longest_wait_s
         if listener is not None:
             self.throttle.hear = listener.holding
         if hasattr(client, "on_head"):
@@ -129,6 +130,7 @@ class Traffic:
         tries = 0
         waited_s = 0.0
         while True:
+            n_before = self._n_answered
             kept_s = await self._may_send(request)
             if kept_s is None:
                 return measurement
@@ -137,7 +139,6 @@ class Traffic:
                 give_up_at = time.monotonic() + self._patience.deadline_s
             else:
                 give_up_at += waited_s
-            n_before = self._n_answered
             measurement = await self._attempt(request, waited_s)
             tries += self._counts_as_try(measurement, n_before)
             final = not self._again(measurement, tries, give_up_at)

@@ -36,6 +36,8 @@ def test_what_may_pass_is_a_server_fault(status: int) -> None:
         ({"retry_after": "0.5"}, "", 0.5),
         ({"retry_after": "Mon, 23 Nov 2026 12:00:30 GMT"}, "", 30.0),
         ({"retry_after": "Mon, 23 Nov 2026 11:00:00 GMT"}, "", 0.0),
+        ({"retry_after": "Mon, 23 Nov 2026 11:00:09 GMT", "date": "Mon, 23 Nov 2026 11:00:00 GMT"}, "", 9.0),
+        ({"retry_after": "Mon, 23 Nov 2026 12:00:30 GMT", "date": "yesterday"}, "", 30.0),
         ({"retry_after": "soon"}, "", None),
         ({"retry_after": "-3"}, "", None),
         ({"retry_after": "9" * 40}, "", None),

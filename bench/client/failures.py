@@ -16,7 +16,7 @@ from html import unescape
 from typing import Any
 
 from bench.errors import RateLimited, Refused, RequestError, ServerFault, TooLong
-from bench.limits import hint_s, until_s
+from bench.limits import hint_s, server_time, until_s
 
 Redact = Callable[[str], str]
 MAX_ERROR_CHARS = 400
@@ -85,7 +85,7 @@ def failure_of(
     message = f"HTTP {status}: {one_line(said)}" if one_line(said) else f"HTTP {status} without a body"
     if 300 <= status < 400:
         message = f"HTTP {status}: the address moved to {one_line(redact(headers.get('location', 'nowhere')))}"
-    wait_s = _wait_s(headers, said, now or datetime.now(UTC))
+    wait_s = _wait_s(headers, said, server_time(headers) or now or datetime.now(UTC))
     return _error(status, message, said, wait_s, headers.get("x-should-retry"))
 
 
