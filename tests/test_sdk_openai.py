@@ -65,6 +65,7 @@ class Heard(NamedTuple):
     calls: tuple[tuple[str | None, str, str], ...]
     model: str | None
     response_id: str | None
+    refused: bool
 
 
 @pytest.fixture(scope="module")
@@ -106,6 +107,7 @@ def we_heard(row: Measurement) -> Heard:
         tuple((call.id, call.name, call.arguments) for call in row.tool_calls or ()),
         row.response_model,
         row.response_id,
+        row.status == "refused",
     )
 
 
@@ -149,6 +151,7 @@ def chat_heard(sdk: Any) -> Heard:
         tuple((call[0], call[1], whole(call[2])) for _, call in sorted(calls.items())),
         model,
         identity,
+        bool(refusal) and finish == "stop",
     )
 
 
@@ -177,7 +180,7 @@ def completions_heard(sdk: Any) -> Heard:
             text += choice.text or ""
             finish = choice.finish_reason or finish
     tokens = chat_tokens(usage.model_dump() if usage else {})
-    return Heard(*parted(whole(text), ""), finish, tokens, (), model, identity)
+    return Heard(*parted(whole(text), ""), finish, tokens, (), model, identity, False)
 
 
 def responses_heard(sdk: Any) -> Heard:
@@ -202,7 +205,7 @@ def responses_heard(sdk: Any) -> Heard:
         counted = (usage.input_tokens, given.cached_tokens, given.cache_write_tokens, usage.output_tokens)
         tokens = (*counted, made.reasoning_tokens)
     finish = end.incomplete_details.reason if end.status == "incomplete" else end.status
-    return Heard(text or refusal, thought, finish, tokens, tuple(calls), end.model, end.id)
+    return Heard(text or refusal, thought, finish, tokens, tuple(calls), end.model, end.id, bool(refusal))
 
 
 HEARD = {"openai_chat": chat_heard, "openai_completions": completions_heard, "openai_responses": responses_heard}

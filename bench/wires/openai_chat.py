@@ -116,7 +116,8 @@ class _Stream:
             return DONE
         chunk = parse(payload)
         event = self._event(chunk)
-        self._heard = self._heard or bool(event.text or event.reasoning or event.tool or event.refusal)
+        if not self._heard:
+            self._heard = bool(event.text or event.reasoning or event.tool or event.refusal)
         return event if self._bending is None else bent(event, chunk, self._bending)
 
     def _event(self, chunk: Mapping[str, Any]) -> Event:
@@ -130,7 +131,7 @@ class _Stream:
         return Event(
             text,
             thought or _reasoning(delta),
-            "".join(call.name + call.arguments for call in calls),
+            "".join(call.name + call.arguments for call in calls) if calls else "",
             text_of(delta.get("refusal"), "refusal"),
             None if finish is None else str(finish),
             usage,
@@ -143,7 +144,7 @@ class _Stream:
             usd,
             False,
             calls,
-            tier_of(chunk),
+            tier_of(chunk) if counted or "service_tier" in chunk else None,
             timings_of(chunk) if counted else None,
         )
 
@@ -155,6 +156,8 @@ class _Stream:
         delta, message = choice.get("delta"), choice.get("message")
         if message and not self._heard and chunk.get("object") != "chat.completion.chunk" and not _says(delta):
             delta = message
+        if type(delta) is dict:
+            return delta
         if not isinstance(delta or {}, dict):
             raise Garbled("`delta` of an event is not an object")
         return delta or {}
