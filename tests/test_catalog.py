@@ -56,6 +56,7 @@ def test_every_provider_has_a_source_a_date_a_known_wire_and_a_safe_address(
     provider: catalog.Provider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert provider.source
+    assert provider.date
     assert dt.date(2026, 1, 1) <= provider.date <= dt.date.today()
     assert set(provider.wires) <= set(resolve.WIRES)
     for name in provider.missing(provider.wires[0], {}):

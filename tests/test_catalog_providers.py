@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 import os
+import re
+import shutil
 import tomllib
+from collections.abc import Iterator
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,6 +24,8 @@ from bench.catalog.resolve import SIGNED, WIRES, from_provider
 from bench.errors import ConfigError
 from bench.records import Message, Request
 from bench.wires import wire as wire_named
+from tests.fake import Running
+from tests.quality_runs import bench, knowing_server
 
 FILES = sorted((HERE / "providers").glob("*.toml"))
 PROVIDERS = catalog._packaged().providers
@@ -74,6 +81,7 @@ def test_a_provider_has_wires_addresses_a_source_and_a_date(provider: Provider) 
     assert len(set(provider.wires)) == len(provider.wires)
     assert {*provider.base_urls, *provider.wire_headers, *provider.wire_quirks} <= set(provider.wires)
     assert provider.source
+    assert provider.date
     assert str(provider.docs).startswith("https://")
     assert dt.date(2026, 11, 1) <= provider.date <= dt.date.today()
     for wire in provider.wires:
@@ -179,7 +187,9 @@ def test_what_is_said_of_a_models_thinking_fits_together(provider: Provider) -> 
         if thinks == "none":
             assert not levels, model
         if "ends" in quirks:
-            assert dt.date.fromisoformat(quirks["ends"]) >= provider.date, f"{model} has ended: take it out"
+            assert dt.date.fromisoformat(quirks["ends"]) >= (provider.date or dt.date.max), (
+                f"{model} has ended: take it out"
+            )
         if "only_wire" in quirks:
             assert quirks["only_wire"] in provider.wires, model
         if thinks == "optional" and quirks.get("sampling") == "when_none" and levels and "none" not in levels:
@@ -436,3 +446,100 @@ def test_the_files_are_plain_toml_that_says_each_thing_once() -> None:
         raw = tomllib.loads(path.read_text(encoding="utf-8"))
         assert "id" not in raw
         assert list(raw)[:3] in (["name", "layer", "wires"], ["name", "aliases", "layer"])
+
+
+# ------------------------------------------------------------------------------------------------ adding a provider
+
+ROOT = Path(__file__).parent.parent
+GUIDE = (ROOT / "docs" / "providers.md").read_text(encoding="utf-8")
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def toml_blocks(page: str) -> list[str]:
+    return re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    with knowing_server(tmp_path_factory.mktemp("fake")) as running:
+        yield running
+
+
+@pytest.mark.parametrize("page", [README, GUIDE], ids=["README", "guide"])
+def test_a_made_up_provider_is_added_by_the_block_that_the_page_shows(
+    page: str, server: Running, tmp_path: Path
+) -> None:
+    (block,) = (block for block in toml_blocks(page) if "[[providers]]" in block)
+    (tmp_path / "targets.toml").write_text(block.replace("https://llm.acme.example/v1", server.url))
+    spec = "acme:fake"
+    refused = bench("run", "-t", spec, "--limit", "1", cwd=tmp_path)
+    assert refused.returncode == 2
+    assert "ACME_API_KEY is not set" in refused.stderr
+    done = bench("run", "-t", spec, "--limit", "3", cwd=tmp_path, ACME_API_KEY="acme-canary-4242")
+    assert done.returncode == 0, done.stderr
+    assert "1.000" in done.stdout
+    listed = bench("targets", "--json", cwd=tmp_path, ACME_API_KEY="acme-canary-4242")
+    (row,) = (row for row in json.loads(listed.stdout) if row["target"] == "acme:MODEL")
+    assert (row["layer"], row["needs"], row["besides"]) == (
+        "hosted-open", [], f"server {server.url.removeprefix('http://').removesuffix('/v1')}"
+    )  # fmt: skip
+    (run,) = (tmp_path / "results" / "runs").iterdir()
+    written = b"".join(path.read_bytes() for path in run.rglob("*") if path.is_file())
+    assert b"hosted-open" in written
+    assert b"canary" not in written + done.stdout.encode() + done.stderr.encode() + listed.stdout.encode()
+
+
+def test_a_made_up_provider_is_added_by_one_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copytree(HERE, tmp_path / "catalog")
+    (block,) = (block for block in toml_blocks(GUIDE) if "[[providers]]" in block)
+    text = re.sub(r'\[\[providers\]\]\nid = "acme"\n', 'source = "its docs"\ndate = 2026-11-24\n', block)
+    (tmp_path / "catalog" / "providers" / "acme.toml").write_text(text.replace("[providers.", "["))
+    monkeypatch.setattr(catalog, "HERE", tmp_path / "catalog")
+    found = catalog._packaged.__wrapped__()
+    target = catalog.target("acme:acme-think-1", found)
+    assert (target.base_url, target.quirks["reasoning_levels"]) == ("https://llm.acme.example/v1", ["low", "high"])
+    assert catalog.target("acme:another", found).quirks == {"cap_field": "max_tokens", "cost_at": "usage.acme.usd"}
+
+
+def test_every_toml_of_the_guide_is_taken(tmp_path: Path) -> None:
+    (tmp_path / "t.toml").write_text("\n".join(toml_blocks(GUIDE)))
+    found = catalog.load(tmp_path / "t.toml")
+    assert found.targets["thinks-little"].options.reasoning_effort == "low"
+    assert found.providers["acme"].layer == "hosted-open"
+
+
+@pytest.mark.parametrize(
+    ("change", "parts"),
+    [
+        (('wires = ["openai_chat"', 'wires = ["openai-chat"'), ["wire = 'openai-chat'", "did you mean 'openai_chat'"]),
+        (('layer = "hosted-open"', 'layer = "hosted"'), ["layer = 'hosted'"]),
+        (('key_env = "ACME_API_KEY"', 'key = "ACME"'), ["unknown key 'key'"]),
+        (("cap_field", "cap_feild"), ["'cap_feild'", "did you mean 'cap_field'"]),
+        (("https://llm.acme.example/v1", "llm.acme.example"), ["base_url = 'llm.acme.example'", "https://HOST/v1"]),
+        (("https://llm.acme.example/v1", "{ACME/v1"), ["base_url = '{ACME/v1'", "not an address"]),
+    ],
+)
+def test_a_mistake_in_a_provider_is_one_line(tmp_path: Path, change: tuple[str, str], parts: list[str]) -> None:
+    (block,) = (block for block in toml_blocks(GUIDE) if "[[providers]]" in block)
+    assert change[0] in block
+    (tmp_path / "t.toml").write_text(block.replace(*change))
+    with pytest.raises(ConfigError) as caught:
+        catalog.load(tmp_path / "t.toml")
+    message = str(caught.value)
+    assert "\n" not in message
+    assert all(part in message for part in ("t.toml", *parts)), message
+
+
+def test_the_guide_explains_every_quirk_and_every_key_of_a_provider() -> None:
+    table = re.findall(r"^\| `([a-z0-9_]+)` \| (.*) \|$", GUIDE.partition("## Quirks")[2], re.MULTILINE)
+    assert dict(table) == dict(QUIRKS), "docs/providers.md and bench/catalog/quirks.py differ"
+    keys = GUIDE.partition("| key | says |")[2].partition("\n\n")[0]
+    assert set(re.findall(r"`(\w+)`", keys)) >= set(Provider.model_fields) - {"id"}
+    for wire in WIRES:
+        assert f"`{wire}`" in GUIDE
+    for name in re.findall(r"`([A-Z]+_[A-Z_]+)`", GUIDE.partition("**Addresses**")[2].partition("##")[0]):
+        assert any(name in path.read_text() for path in FILES), name
+
+
+def test_the_readme_counts_the_providers_it_has() -> None:
+    assert f"{len(PROVIDERS)} providers by layer" in README

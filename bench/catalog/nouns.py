@@ -79,8 +79,9 @@ class Provider(Noun):
     """Quirks by exact model id; they win over the provider's."""
     docs: str | None = None
     note: str = ""
-    source: str
-    date: dt.date
+    source: str = ""
+    """Where these facts were read, and the day; every packaged file says both, a user's block may."""
+    date: dt.date | None = None
 
     @field_validator("base_url")
     @classmethod
