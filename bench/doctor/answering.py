@@ -101,9 +101,7 @@ def _usage(visit: Visit, answer: Measurement) -> None:
         return
     visit.tell("usage", "ok" if state == "ok" else "bad", ", ".join(told))
     if not answer.out_tokens and said(answer):
-        visit.tell(
-            "usage counts", "bad", "0 tokens counted for an answer with text: tokens/s and dollars will be wrong"
-        )
+        visit.tell("usage counts", "bad", "an answer with text is counted as 0 tokens: tokens/s and dollars are wrong")
 
 
 async def stream(visit: Visit) -> None:

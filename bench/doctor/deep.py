@@ -44,10 +44,12 @@ async def overlong(visit: Visit) -> None:
 
 async def cache(visit: Visit) -> None:
     """The same long prompt twice: whether what is cached is told, and what it saves."""
-    text = f"{uuid4().hex} " + " ".join(["sea"] * CACHED_WORDS)
+    per_word = visit.tokens_per_word or 2.0
+    words = min(CACHED_WORDS, int((visit.context_tokens or CACHED_WORDS * 4) / per_word / 2))
+    text = f"{uuid4().hex} " + " ".join(["sea"] * words)
     answers = [await visit.ask(text, cap=16) for _ in range(2)]
     if not all(map(answered, answers)):
-        visit.tell("cache", "note", f"a prompt of {CACHED_WORDS} words failed: {why(answers[-1])}")
+        visit.tell("cache", "note", f"a prompt of {words} words failed: {why(answers[-1])}")
         return
     first, second = (_ttft_ms(m) for m in answers)
     cached = answers[1].in_cached_tokens

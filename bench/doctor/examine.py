@@ -56,6 +56,7 @@ PROBES = (
     Probe(tokens.characters, 1, 32),
     Probe(tools.tools, 2, 128),
     Probe(tools.structured, 2, 96),
+    Probe(manners.beside),
     Probe(manners.wrong_model, 1, 16),
 )
 DEEP = (
@@ -68,7 +69,7 @@ QUESTION_TOKENS = 24 + TEMPLATE_TOKENS
 
 
 def targets(names: list[str], catalog: Catalog, *, deeply: bool = False, say: Say = lambda _: None) -> list[Finding]:
-    """Each target, examined; `say` is told what is about to be spent, and what was.
+    """Each target, examined; `say` is told before anything is sent how much that may be.
 
     `deeply` adds what costs more: an overlong prompt, a cache, eight streams at once, a cut one. The last finding of a
     target that answers is called `BLOCK`.
@@ -90,7 +91,7 @@ def _examined(name: str, catalog: Catalog, deeply: bool, say: Say) -> list[Findi
     try:
         with borrowed(target) as endpoint:
             say(_announced(target, price, deeply))
-            found += asyncio.run(_visited(target, endpoint, price, catalog, deeply, say))
+            found += asyncio.run(_visited(target, endpoint, price, catalog, deeply))
     except ConfigError:
         raise
     except BenchError as error:
@@ -99,7 +100,7 @@ def _examined(name: str, catalog: Catalog, deeply: bool, say: Say) -> list[Findi
 
 
 async def _visited(
-    target: Target, endpoint: Endpoint, price: Price | None, catalog: Catalog, deeply: bool, say: Say
+    target: Target, endpoint: Endpoint, price: Price | None, catalog: Catalog, deeply: bool
 ) -> list[Finding]:
     patience_s = min(DEEP_PATIENCE_S if deeply else PATIENCE_S, endpoint.first_token_timeout_s)
     brief = replace(endpoint, first_token_timeout_s=patience_s, stall_timeout_s=patience_s)
@@ -114,12 +115,10 @@ async def _visited(
                     tokens.context(visit)
                 await probe.run(visit)
         except Fatal:
+            visit.tell("spent", "note", _spent(visit))
             return visit.found
-        finally:
-            say(_spent(visit))
         if not deeply:
             tokens.context(visit)
-        manners.beside(visit)
         _would_send(visit)
         visit.tell("spent", "note", _spent(visit))
         return [*visit.found, _ready(visit)]

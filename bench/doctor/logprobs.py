@@ -37,8 +37,8 @@ async def logprobs(visit: Visit) -> None:
     if wrong := _impossible(answer.logprobs) or _top_wrong(visit):
         visit.tell("logprobs", "bad", f"wrong: {wrong}", quirks={"logprobs": False})
         return
-    n = len(answer.logprobs)
-    visit.tell("logprobs", "ok", f"{n} with the answer, the likeliest {TOP} beside: each a probability, sums at most 1")
+    n, beside = len(answer.logprobs), "the likeliest beside, " if any(_tops(visit)) else ""
+    visit.tell("logprobs", "ok", f"{n} with the answer, {beside}all of them probabilities")
     await _echo(visit, text, answer.answer or "", tuple(_covering(answer.answer or "", answer.logprobs)))
 
 

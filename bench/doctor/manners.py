@@ -33,7 +33,7 @@ async def wrong_model(visit: Visit) -> None:
         visit.tell("wrong model", "ok", f"refused: {why(answer)}")
 
 
-def beside(visit: Visit) -> None:
+async def beside(visit: Visit) -> None:
     """Names of what came with the answers: presence only."""
     headers, answer = visit.headers, visit.answers[-1]
     told = [f"request id in {', '.join(ids)}" if (ids := [n for n in IDS if n in headers]) else "no request id header"]
