@@ -200,6 +200,16 @@ def last_e2e_ms(results: Path, target_id: str) -> float | None:
     return None if math.isnan(found) else float(found)
 
 
+def token_history(
+    results: Path, *, tasks: Sequence[str], fingerprint: str, model: str, but: str | None = None
+) -> list[dict[str, Any]]:
+    """Tokens of earlier answers by task, from the closest source (`sql/token_history.sql`); none without a store."""
+    if not (Path(results) / database.NAME).exists():
+        return []
+    params = {"tasks": list(tasks), "fingerprint": fingerprint, "model": model, "but": but}
+    return _rows(database.columns(results, "token_history", **params))
+
+
 def records(frame: pandas.DataFrame) -> list[dict[str, Any]]:
     """Rows for JSON: what is unknown is None, times are ISO 8601 in UTC, numbers are Python's own."""
     return [{str(name): _plain(value) for name, value in row.items()} for row in frame.to_dict("records")]

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TextIO
 import typer
 
 if TYPE_CHECKING:
+    from bench.ledger import Ledger
     from bench.quality import Outcome
 
 # rich's help and tracebacks are left out: they double the time of `bench --help`, and our errors are one line anyway.
@@ -58,10 +59,14 @@ def run(
     limit: Annotated[int | None, typer.Option(min=1, help="Items per task, drawn evenly over the levels.")] = None,
     repeats: Annotated[int, typer.Option(min=1, help="Times each item is asked; scored one by one.")] = 1,
     max_usd: Annotated[str | None, typer.Option(help="Stop cleanly before this is exceeded (exit 4).")] = None,
+    token_budget: Annotated[
+        int | None, typer.Option(min=1, help="The same in tokens, input and output of everything asked.")
+    ] = None,
     allow_unknown_price: Annotated[bool, typer.Option(help="With --max-usd: go on where no price is known.")] = False,
     concurrency: Annotated[int | None, typer.Option(min=1, help="Requests under way at once.")] = None,
     seed: Annotated[int, typer.Option(help="Draws the items under --limit.")] = 0,
     items: Annotated[str, typer.Option(help="frozen.")] = "frozen",
+    mode: Annotated[str, typer.Option(help="stream, or batch: the provider's batch API, cheaper and slow.")] = "stream",
     fresh: Annotated[bool, typer.Option(help="Start a new run even if an equal one exists.")] = False,
     results: ResultsDir = RESULTS,
 ) -> None:
@@ -77,11 +82,14 @@ def run(
         fresh=fresh,
         concurrency=concurrency,
         max_usd=dollars(max_usd) if max_usd is not None else None,
+        max_tokens=token_budget,
         allow_unknown_price=allow_unknown_price,
+        mode=quality.mode_named(mode),
     )
     with closing(terminal.watcher()) as watcher:
         outcomes = quality.run_all(questions, results, manner, watcher)
     _show_report(results, [o.run_id for o in outcomes if o.run_id is not None])
+    _show_ledgers(results, outcomes)
     print(f"\nResults: {results}/runs/ and {results}/bench.duckdb", file=sys.stderr)
     for hint in hints.next_commands(catalog):
         print(f"  {hint}", file=sys.stderr)
@@ -211,6 +219,22 @@ def report(
         return
     loads = _show_load(results, run_id or None, build=False) if not as_json else False
     _show_report(results, run_id or None, as_json=as_json, build=False, quiet=loads)
+
+
+@app.command("ledger")
+def show_ledger(
+    run_id: Annotated[str, typer.Argument(metavar="RUN", help="A run, or how its name begins.")],
+    as_json: Json = False,
+    results: ResultsDir = RESULTS,
+) -> None:
+    """What a run's attempts cost, by session and task: exactly what --max-usd and --token-budget count."""
+    from bench import ledger
+
+    found = ledger.read(ledger.find(results, run_id))
+    if as_json:
+        _print_json(found.as_dict())
+    else:
+        _print_ledger(found)
 
 
 @app.command("import")
@@ -371,6 +395,28 @@ def _show_load(results: Path, run_ids: list[str] | None, *, as_json: bool = Fals
         for line in notes:
             console.print(line)
     return bool(rows)
+
+
+def _show_ledgers(results: Path, outcomes: list[Outcome]) -> None:
+    """Of runs that were stopped by their allowance."""
+    from bench.errors import BudgetStop
+
+    for outcome in outcomes:
+        if isinstance(outcome.stop, BudgetStop) and outcome.run_id is not None:
+            from bench import ledger
+
+            _print_ledger(ledger.read(ledger.find(results, outcome.run_id)))
+
+
+def _print_ledger(found: Ledger) -> None:
+    from bench import ledger
+
+    print(f"{found.run_id}: {found.usd:f} $, {found.tokens} tokens")
+    _print_table(ledger.COLUMNS, found.table())
+    print()
+    _print_table(ledger.SESSION_COLUMNS, found.session_table())
+    for note in found.notes:
+        print(note)
 
 
 def _rows(rows: list[dict[str, Any]], columns: tuple[str, ...], as_json: bool, note: str = "") -> None:

@@ -135,7 +135,12 @@ class Tariff:
     def rows(self) -> list[dict[str, Any]]:
         """As `prices.json` keeps them: the columns of the table `price`, money as strings."""
         return [
-            {"service_tier": tier, "from_in_tokens": start or None, **price.model_dump(mode="json")}
+            {
+                "price_id": price.id,
+                "service_tier": tier,
+                "from_in_tokens": start or None,
+                **price.model_dump(mode="json"),
+            }
             for tier, start, price in self.steps
         ]
 
@@ -156,6 +161,11 @@ class Tariff:
     def cost_usd(self, usage: Usage, tier: str | None = None) -> Decimal | None:
         """US dollars of one request; None when the server gave no counts."""
         return cost_usd(self.price(tier, usage.in_tokens or 0), usage)
+
+    def typical_usd(self, in_tokens: int, out_tokens: int, requests: int) -> Decimal:
+        """Dollars of that many requests with so many tokens together, at the standard price of their mean prompt."""
+        price = self.price(None, in_tokens // max(requests, 1))
+        return (in_tokens * price.usd_per_mtok_in + out_tokens * price.usd_per_mtok_out) / MILLION
 
     def worst_usd(self, in_tokens: int, out_tokens: int) -> Decimal:
         """The most that so many tokens can cost at the standard tier, or at any step a prompt of that size can reach.

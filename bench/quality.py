@@ -7,33 +7,59 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, NamedTuple, Protocol, cast, get_args
 
-from bench import judge, runs
-from bench.budget import Budget, cost_of, worst_usd
-from bench.catalog import Catalog, Price, Target
+from bench import batch, judge, ledger, runs
+from bench.batch import Pace
+from bench.budget import Budget, asked
+from bench.catalog import Catalog, Target, load
 from bench.catalog import suite as find_suite
 from bench.catalog import target as find_target
 from bench.engines.embedded.family import family
-from bench.errors import BenchError, BudgetStop, ConfigError, EngineError, RequestError, RunError, nearest
+from bench.errors import (
+    BenchError,
+    BudgetStop,
+    ConfigError,
+    EngineError,
+    RequestError,
+    RunError,
+    TooLong,
+    meant_status,
+    nearest,
+)
 from bench.items import items_file
 from bench.items import tasks as own_tasks
 from bench.judge import LoopThread, Question
-from bench.records import ANSWERED, Endpoint, Measurement, Request
+from bench.price import Tariff, tariff_for, tariff_under
+from bench.records import ANSWERED, Endpoint, Measurement, Request, Sample
+from bench.runs.folder import read_price_rows
+from bench.throttle import Lost, Throttle
 from bench.traffic import Patience, Traffic
 
 DEFAULT_CONCURRENCY = 16
 ABOUT_THE_QUESTION: frozenset[int] = frozenset({400, 413, 422})
 """HTTP statuses that refuse this question, whoever asks and whenever."""
 ENGINE_GONE_S = 3.0
+Mode = Literal["stream", "batch"]
+"""`batch`: handed over to the provider in bulk, at its price for that, and without latencies."""
+
+
+class Spent(NamedTuple):
+    """What a run has cost."""
+
+    usd: Decimal = Decimal(0)
+    tokens: int = 0
+
+
+NOTHING = Spent()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,8 +69,15 @@ class Manner:
     fresh: bool = False
     concurrency: int | None = None
     max_usd: Decimal | None = None
+    max_tokens: int | None = None
+    """Input and output tokens of everything that is asked, not of one answer."""
+    elsewhere: Spent = NOTHING
+    """What other runs of the same command have taken of these two."""
     allow_unknown_price: bool = False
     patience: Patience = field(default_factory=Patience)
+    mode: Mode = "stream"
+    pace: Pace = field(default_factory=Pace)
+    """How batches are waited for."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,9 +95,17 @@ class Outcome:
     """Requests sent this time."""
     spent_usd: Decimal | None = None
     """What the run has cost so far, earlier sessions included; None without an allowance."""
+    spent_tokens: int | None = None
+    """The same in tokens, input and output."""
     elapsed_s: float = 0.0
     stop: BenchError | None = None
     """Why it ended early."""
+    limits: Lost | None = None
+    """What the target's limits cost this time; None where nothing was asked."""
+    n_too_long: int = 0
+    """Questions that do not fit the target."""
+    context_tokens: int | None = None
+    """What fits, where the target said so."""
 
 
 class Watcher(Protocol):
@@ -73,6 +114,7 @@ class Watcher(Protocol):
     def started(self, target_id: str, total: int, replayed: int) -> None: ...
     def attempted(self, measurement: Measurement, *, final: bool) -> None: ...
     def holding(self, seconds: float) -> None: ...
+    def told(self, line: str) -> None: ...
     def tick(self) -> None: ...
     def close(self) -> None: ...
     def ended(self, outcome: Outcome) -> None: ...
@@ -108,16 +150,18 @@ def run(
     """
     began = time.monotonic()
     question.suite.check_files()
-    found = None if manner.fresh else runs.resumable(results, **_asked(question))
-    price = _price(question.target, manner)
-    spent_usd = _spent_usd(found, question, price) if manner.max_usd is not None else Decimal(0)
-    means = _Means(manner, Budget(max_usd=manner.max_usd, price=price, spent_usd=spent_usd), watcher)
+    found = None if manner.fresh else runs.resumable(results, **asked_of(question))
+    _check_mode(question, manner, found)
+    means = _Means(manner, _budget(question, manner), watcher)
     if found is not None and runs.read_header(found).status == "finished" and runs.complete(found) is None:
+        if limited(manner):
+            means.budget.book = _ledger(found, question).book
         outcome = _untouched(question, found)
     else:
         outcome = _asked_of_the_endpoint(question, results, found, means, shelf or TaskShelf())
-    told_usd = means.budget.spent_usd if manner.max_usd is not None else None
-    outcome = replace(outcome, elapsed_s=time.monotonic() - began, spent_usd=told_usd)
+    if limited(manner):
+        outcome = replace(outcome, spent_usd=means.budget.spent_usd, spent_tokens=means.budget.spent_tokens)
+    outcome = replace(outcome, elapsed_s=time.monotonic() - began)
     watcher.ended(outcome)
     return outcome
 
@@ -135,15 +179,16 @@ def _asked_of_the_endpoint(
     question: Question, results: Path, found: Path | None, means: _Means, shelf: TaskShelf
 ) -> Outcome:
     shelf.begin(question)
-    price = means.budget.price
     with ExitStack() as stack:
         folder = stack.enter_context(
             runs.reopen(found) if found is not None else runs.create(results, header_of(question))
         )
-        folder.write_prices({"prices": [price.model_dump(mode="json")] if price is not None else []})
+        if limited(means.manner) and found is not None:  # after `reopen`, which gives lost attempts their rows
+            means.budget.book = _ledger(found, question).book
+        prices = _note_prices(folder, means.budget.tariff)
         endpoint = stack.enter_context(borrowed(question.target, log=folder.path / "engine.log"))
         loop = stack.enter_context(LoopThread())
-        asker = _FolderAsker(question, endpoint, folder, means, loop)
+        asker = _FolderAsker(question, endpoint, folder, means, loop, results=results, prices=prices)
         stop = _judged(question, shelf, asker, folder)
     return Outcome(
         run_id=folder.header.run_id,
@@ -153,6 +198,8 @@ def _asked_of_the_endpoint(
         n_replayed=asker.n_replayed,
         n_attempts=asker.n_attempts,
         stop=stop,
+        limits=asker.limits,
+        **asker.lengths,
     )
 
 
@@ -162,18 +209,20 @@ def run_all(asked: Sequence[Question], results: Path, manner: Manner, watcher: W
     An engine that does not start, or a folder that is locked, stops its own run and not the next ones.
     """
     for question in asked:
-        _price(question.target, manner)  # an unknown price is refused before anything is spent on the others
+        _check_mode(question, manner, None)
+        _tariff(question.target, manner)  # an unknown price is refused before anything is spent on the others
     outcomes: list[Outcome] = []
     shelf = TaskShelf()
-    left_usd = manner.max_usd
-    for question in asked:
+    spent = [_spent(question, results, manner) for question in asked]
+    for i, question in enumerate(asked):
+        others = [*spent[:i], *spent[i + 1 :]]
+        elsewhere = Spent(sum((other.usd for other in others), Decimal(0)), sum(other.tokens for other in others))
         try:
-            outcome = run(question, results, replace(manner, max_usd=left_usd), watcher, shelf=shelf)
+            outcome = run(question, results, replace(manner, elsewhere=elsewhere), watcher, shelf=shelf)
         except (EngineError, RunError) as error:
             outcome = Outcome(run_id=None, target_id=question.target.id, stop=error)
             watcher.ended(outcome)
-        if left_usd is not None and outcome.spent_usd is not None:
-            left_usd -= outcome.spent_usd
+        spent[i] = Spent(outcome.spent_usd or spent[i].usd, outcome.spent_tokens or spent[i].tokens)
         outcomes.append(outcome)
         if isinstance(outcome.stop, BudgetStop):
             break
@@ -250,11 +299,11 @@ def header_of(question: Question) -> runs.Header:
         versions=here["packages"],
         git_sha=machine.git_sha(),
         started_at=now.isoformat(timespec="microseconds").replace("+00:00", "Z"),
-        **_asked(question),
+        **asked_of(question),
     )
 
 
-def _asked(question: Question) -> dict[str, Any]:
+def asked_of(question: Question) -> dict[str, Any]:
     """What makes two runs the same run."""
     return {
         "suite_hash": question.suite.hash,
@@ -284,11 +333,77 @@ def borrowed(target: Target, *, log: Path | None = None) -> Iterator[Endpoint]:
         yield endpoint
 
 
-def _price(target: Target, manner: Manner) -> Price | None:
-    from bench.price import price_under
+def limited(manner: Manner) -> bool:
+    """Whether there is an allowance."""
+    return manner.max_usd is not None or manner.max_tokens is not None
 
-    today = datetime.now(UTC).date()
-    return price_under(target, manner.max_usd, when=today, allow_unknown=manner.allow_unknown_price)
+
+def mode_named(name: str) -> Mode:
+    """What is typed after `--mode`; ConfigError for anything else."""
+    for mode in get_args(Mode):
+        if name == mode:
+            return cast(Mode, mode)
+    raise ConfigError(f"--mode {name}{nearest(name, get_args(Mode))}")
+
+
+def _check_mode(question: Question, manner: Manner, found: Path | None) -> None:
+    """ConfigError where there is no batch API, or where questions would be asked that a batch may be answering."""
+    if manner.mode == "batch":
+        batch.terms_of(question.target, load())
+    elif found is not None and (open_ones := runs.unsettled(found)):
+        n = sum(len(each.requests) for each in open_ones)
+        raise ConfigError(
+            f"{found.name}: {n} of its requests are in a batch at the provider; go on with --mode batch, or start "
+            "another run with --fresh"
+        )
+
+
+def _tariff(target: Target, manner: Manner) -> Tariff | None:
+    """In batches everything has the batch tier's price; where none is known the standard one, rather too high."""
+    now = datetime.now(UTC)
+    standard = tariff_under(target, manner.max_usd, when=now, allow_unknown=manner.allow_unknown_price)
+    if manner.mode == "stream" or standard is None:
+        return standard
+    steps = [step for step in (tariff_for(target, now, tier="batch") or standard).steps if step.tier is None]
+    return Tariff(steps=(*steps, *(step._replace(tier="batch") for step in steps)))
+
+
+def _budget(question: Question, manner: Manner) -> Budget:
+    """What this run may still take, others of the command counted; nothing spent yet."""
+    return Budget(
+        max_usd=None if manner.max_usd is None else manner.max_usd - manner.elsewhere.usd,
+        max_tokens=None if manner.max_tokens is None else manner.max_tokens - manner.elsewhere.tokens,
+        price=_tariff(question.target, manner),
+    )
+
+
+def _ledger(path: Path, question: Question) -> ledger.Ledger:
+    caps = {task.name: judge.token_cap(question.target, task.max_gen_toks) for task in question.suite.tasks}
+    return ledger.read(path, caps)
+
+
+def _spent(question: Question, results: Path, manner: Manner) -> Spent:
+    """What the run that would be resumed has cost; a damaged one says so when its turn comes."""
+    if not limited(manner) or manner.fresh:
+        return Spent()
+    try:
+        found = runs.resumable(results, **asked_of(question))
+        book = _ledger(found, question).book if found is not None else None
+    except RunError:
+        return Spent()
+    return Spent() if book is None else Spent(book.usd, book.tokens)
+
+
+def _note_prices(folder: runs.Run, tariff: Tariff | None) -> list[dict[str, Any]]:
+    """The prices of this session, added to those of earlier ones in prices.json with the instant they hold from."""
+    rows = tariff.rows() if tariff is not None else []
+    before = read_price_rows(folder.path)
+    used_from = before[-1].get("used_from") if before else None
+    if [{**row, "used_from": used_from} for row in rows] != before[-len(rows) :]:
+        used_from = ledger.now()
+        before += [{**row, "used_from": used_from} for row in rows]
+    folder.write_prices({"prices": before})
+    return rows
 
 
 def _untouched(question: Question, path: Path) -> Outcome:
@@ -300,17 +415,14 @@ def _untouched(question: Question, path: Path) -> Outcome:
         n_items=len(found),
         n_answered=n_answered,
         n_replayed=len(found),
+        **_lengths(found.values()),
     )
 
 
-def _spent_usd(path: Path | None, question: Question, price: Price | None) -> Decimal:
-    """What the run has cost before now [$]; an attempt of unknown cost is taken at the most it can have cost."""
-    if path is None or price is None:
-        return Decimal(0)
-    caps = {task.name: judge.token_cap(question.target, task.max_gen_toks) for task in question.suite.tasks}
-    attempts = runs.measurements(runs.read_requests(path)[0])
-    worst = ((m, worst_usd(m.prompt or "", caps.get(m.task or "", 0), price)) for m in attempts)
-    return sum((cost_of(m, price, unknown=unknown) for m, unknown in worst), Decimal(0))
+def _lengths(found: Iterable[Measurement]) -> dict[str, Any]:
+    """How many questions do not fit the target, and the smallest limit it named for that."""
+    limits = [limit for m in found if (limit := TooLong.limit_of(m.error)) is not None]
+    return {"n_too_long": len(limits), "context_tokens": min(filter(None, limits), default=None)}
 
 
 def _judged(question: Question, shelf: TaskShelf, asker: _FolderAsker, folder: runs.Run) -> BenchError | None:
@@ -318,7 +430,7 @@ def _judged(question: Question, shelf: TaskShelf, asker: _FolderAsker, folder: r
     from bench.stats import scores
 
     try:
-        samples = judge.judge(question, shelf.tasks(), asker)
+        samples = [asker.explained(sample) for sample in judge.judge(question, shelf.tasks(), asker)]
         folder.write_samples(samples)
         folder.write_scores(scores(samples, question.suite))
         if asker.unanswered:
@@ -338,12 +450,23 @@ class _FolderAsker(judge.Asker):
     """Replays what the folder has, sends the rest, and writes everything down on the way."""
 
     def __init__(
-        self, question: Question, endpoint: Endpoint, folder: runs.Run, means: _Means, loop: LoopThread
+        self,
+        question: Question,
+        endpoint: Endpoint,
+        folder: runs.Run,
+        means: _Means,
+        loop: LoopThread,
+        *,
+        results: Path,
+        prices: list[dict[str, Any]],
     ) -> None:
         self._question, self._endpoint, self._folder = question, endpoint, folder
-        self._means, self._loop = means, loop
+        self._means, self._loop, self._results, self._prices = means, loop, results, prices
         self.n_asked = self.n_replayed = self.n_attempts = self.n_answered = 0
         self.unanswered: list[Measurement] = []
+        self.limits: Lost | None = None
+        self.lengths: dict[str, Any] = {}
+        self._too_long: dict[str, str] = {}
 
     def ask(self, requests: Sequence[Request]) -> dict[str, Measurement]:
         known = self._folder.answers()
@@ -357,12 +480,52 @@ class _FolderAsker(judge.Asker):
             if r.request_key not in replayed
         ]
         self.n_replayed, self.n_asked = len(requests) - len(missing), len(missing)
+        if missing:
+            self._open_session(missing, known)
         self._means.watcher.started(self._question.target.id, len(requests), self.n_replayed)
-        answered = self._loop.call(self._send(missing)) if missing else {}
+        send = self._send_in_batches if self._means.manner.mode == "batch" else self._send
+        answered = self._loop.call(send(missing)) if missing else {}
         found = replayed | answered
         self.n_answered = sum(m.status in ANSWERED for m in found.values())
         self.unanswered = [m for m in answered.values() if not self.n_answered or not _counts(m)]
+        self.lengths = _lengths(found.values())
+        self._too_long = {m.request_id: str(m.error) for m in found.values() if TooLong.limit_of(m.error) is not None}
         return found
+
+    def _open_session(self, missing: Sequence[Request], known: Mapping[str, Measurement]) -> None:
+        """Write down what is about to be asked under which allowance, and say what it will likely take."""
+        manner, budget = self._means.manner, self._means.budget
+        guess = None
+        if limited(manner) or budget.tariff is not None:
+            from bench import plan
+
+            guess = plan.estimate(
+                self._question,
+                self._results,
+                [(request.task or "", asked(request)) for request in missing],
+                budget.tariff,
+                earlier=known.values(),
+                run_id=self._folder.header.run_id,
+            )
+        ledger.record(
+            self._folder.path,
+            ledger.Session(
+                started_at=ledger.now(),
+                first_attempt=runs.read_requests(self._folder.path)[0].num_rows,
+                max_usd=manner.max_usd,
+                max_tokens=manner.max_tokens,
+                elsewhere_usd=manner.elsewhere.usd,
+                elsewhere_tokens=manner.elsewhere.tokens,
+                estimate=guess.as_dict() if guess is not None else {},
+                prices=tuple(self._prices),
+            ),
+        )
+        if guess is not None:
+            left_usd = None if budget.max_usd is None else budget.max_usd - budget.spent_usd
+            left_tokens = None if budget.max_tokens is None else budget.max_tokens - budget.spent_tokens
+            for line in (guess.line(), guess.over(left_usd, left_tokens)):
+                if line is not None:
+                    self._means.watcher.told(f"{self._question.target.id}: {line}")
 
     async def _send(self, requests: Sequence[Request]) -> dict[str, Measurement]:
         from bench.client import Client
@@ -372,17 +535,38 @@ class _FolderAsker(judge.Asker):
         async with Client(self._endpoint, run_id=self._folder.header.run_id) as client:
             traffic = Traffic(
                 client,
-                self._folder,
+                _Reserved(self._folder, self._means.budget),
                 concurrency=concurrency,
                 patience=self._patience(),
                 budget=self._means.budget,
                 listener=self,
+                throttle=Throttle(asked=concurrency, note=lambda change: self._folder.note(asdict(change))),
             )
             heart = asyncio.create_task(self._beat())
             try:
                 return await traffic.ask_all(requests)
             finally:
                 heart.cancel()
+                self.limits = traffic.throttle.lost
+
+    async def _send_in_batches(self, requests: Sequence[Request]) -> dict[str, Measurement]:
+        from bench.batch.driver import Batching
+
+        terms = batch.terms_of(self._question.target, load())
+        batching = Batching(
+            self._endpoint,
+            self._folder,
+            terms,
+            batch.api(terms.api),
+            budget=self._means.budget,
+            listener=self,
+            pace=self._means.manner.pace,
+        )
+        heart = asyncio.create_task(self._beat())
+        try:
+            return await batching.ask_all(requests)
+        finally:
+            heart.cancel()
 
     def _patience(self) -> Patience:
         """An engine of our own that refuses connections is dead, and stays so."""
@@ -404,6 +588,14 @@ class _FolderAsker(judge.Asker):
     def holding(self, seconds: float) -> None:
         self._means.watcher.holding(seconds)
 
+    def told(self, line: str) -> None:
+        self._means.watcher.told(line)
+
+    def explained(self, sample: Sample) -> Sample:
+        """A sample of a question that does not fit says so."""
+        why = self._too_long.get(sample.request_id or "")
+        return sample if why is None else replace(sample, reason=why)
+
     def unanswered_error(self) -> EngineError:
         first = self.unanswered[0]
         return EngineError(
@@ -412,6 +604,26 @@ class _FolderAsker(judge.Asker):
         )
 
 
+class _Reserved:
+    """The folder as a journal whose rows say what was reserved for them."""
+
+    def __init__(self, folder: runs.Run, budget: Budget) -> None:
+        self._folder, self._budget = folder, budget
+
+    def announce(self, request: Request) -> None:
+        ask = asked(request)
+        self._folder.announce(request, asked_in_tokens=ask.in_tokens, asked_out_tokens=ask.out_tokens)
+
+    def append(self, measurement: Measurement) -> None:
+        ask = self._budget.asked(measurement.request_id)
+        if ask is not None:
+            measurement = replace(measurement, asked_in_tokens=ask.in_tokens, asked_out_tokens=ask.out_tokens)
+        self._folder.append(measurement)
+
+
 def _counts(measurement: Measurement | None) -> bool:
     """Answered, or refused because of the question itself: asking again would change nothing."""
-    return measurement is not None and (measurement.status in ANSWERED or measurement.http_status in ABOUT_THE_QUESTION)
+    if measurement is None or measurement.status in ANSWERED:
+        return measurement is not None
+    status = meant_status(measurement.http_status, measurement.error)
+    return status in ABOUT_THE_QUESTION or TooLong.limit_of(measurement.error) is not None

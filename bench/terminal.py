@@ -67,10 +67,14 @@ class Lines:
         self._say(line)
 
     def ended(self, outcome: Outcome) -> None:
-        self._say(ending(outcome))
+        for line in (ending(outcome), *remarks(outcome)):
+            self._say(line)
 
     def holding(self, seconds: float) -> None:
         self._say(f"{self._target}: asked to wait {seconds:.0f} s")
+
+    def told(self, line: str) -> None:
+        self._say(line)
 
     def close(self) -> None:
         """Nothing is left on the screen to tidy up."""
@@ -123,12 +127,17 @@ class Bars:
     def holding(self, seconds: float) -> None:
         self._progress.update(self._bar, errors=f"[yellow]asked to wait {seconds:.0f} s[/yellow]")
 
+    def told(self, line: str) -> None:
+        """Above the bar, which begins after it."""
+        print(line, file=sys.stderr, flush=True)
+
     def tick(self) -> None:
         """The bar redraws itself."""
 
     def ended(self, outcome: Outcome) -> None:
         self.close()
-        print(ending(outcome), file=sys.stderr, flush=True)
+        for line in (ending(outcome), *remarks(outcome)):
+            print(line, file=sys.stderr, flush=True)
 
     def close(self) -> None:
         """Give the terminal back: its cursor, and what is written to it next."""
@@ -146,6 +155,19 @@ def ending(outcome: Outcome) -> str:
     again = f", {outcome.n_replayed} of them from before" if outcome.n_replayed else ""
     spent = f", {outcome.spent_usd:.4f} $" if outcome.spent_usd is not None else ""
     return f"{outcome.target_id}: {_answers(outcome)}{again} in {outcome.elapsed_s:.1f} s{spent}"
+
+
+def remarks(outcome: Outcome) -> list[str]:
+    """What else there is to know of it, a line each: questions that do not fit the target, and what its limits cost."""
+    lines = []
+    if outcome.n_too_long:
+        fits = f"the {outcome.context_tokens} tokens it takes" if outcome.context_tokens else "it"
+        told = f"{outcome.n_too_long} of {outcome.n_items} questions do not fit {fits}: unscored, and not asked again"
+        lines.append(f"{outcome.target_id}: {told}")
+    limits = outcome.limits.told() if outcome.limits is not None else None
+    if limits is not None:
+        lines.append(f"{outcome.target_id}: {limits}")
+    return lines
 
 
 def _answers(outcome: Outcome) -> str:

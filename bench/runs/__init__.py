@@ -179,6 +179,7 @@ class Run:
         self._under_way = dict(announced or {})
         self._requests = Journal(path / "requests.jsonl")
         self._announced = Journal(path / "announced.jsonl", durable=False)
+        self._traffic: Journal | None = None
         self._batches: Batches | None = None
 
     def announce(
@@ -202,6 +203,12 @@ class Run:
         if self._batches is None:
             self._batches = Batches(self.path)
         return self._batches
+
+    def note(self, change: Mapping[str, Any]) -> None:
+        """A line of the history of limits (`bench.throttle.Change`); no file without one."""
+        if self._traffic is None:
+            self._traffic = Journal(self.path / "traffic.jsonl")
+        self._traffic.append(dict(change))
 
     def append_line(self, line: bytes) -> None:
         """Journal one attempt that another process of ours has written as a line already."""
@@ -249,16 +256,14 @@ class Run:
     def finish(self, status: RunStatus = "finished") -> None:
         """Seal the run: its attempts become Parquet. Whatever fails on the way leaves the journal as it was."""
         self.cancel_lost("the run ended before the answer came; it may have been billed")
-        self._requests.close()
-        self._announced.close()
+        self._close_journals()
         _seal(self.path)
         self._end(status)
 
     def interrupt(self) -> None:
         """Leave the run so that the same command goes on with it."""
         self.cancel_lost("the run was interrupted before the answer came; it may have been billed")
-        self._requests.close()
-        self._announced.close()
+        self._close_journals()
         self._end("interrupted")
 
     def cancel_lost(self, why: str) -> None:
@@ -280,6 +285,11 @@ class Run:
                 self._batches.close()
         finally:
             self._lock.release()
+
+    def _close_journals(self) -> None:
+        for opened in (self._requests, self._announced, self._traffic):
+            if opened is not None:
+                opened.close()
 
     def _end(self, status: RunStatus) -> None:
         self.header = replace(self.header, status=status, finished_at=_now())
@@ -346,6 +356,7 @@ def _mended(path: Path, header: Header) -> dict[str, dict[str, Any]]:
     try:
         journal.mend(path / "requests.jsonl")
         journal.mend(path / "announced.jsonl")
+        journal.mend(path / "traffic.jsonl")
         ended = frozenset(read_requests(path)[0]["request_id"].to_pylist())
         rows, _ = journal.read(path / "announced.jsonl")
     except RunError as error:

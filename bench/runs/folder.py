@@ -5,7 +5,9 @@ results/runs/<run_id>/
   requests.jsonl     one line per attempt while the run is open -> requests.parquet when it is sealed
   announced.jsonl    one line per request about to be sent; what a killed run leaves here may have been paid for
   batches.jsonl      every step of every batch that was sent to a provider's batch API
-  samples.jsonl scores.json prices.json   written once, whole
+  traffic.jsonl      what the target's limits did to the traffic: holds, and how many requests were under way
+  samples.jsonl scores.json prices.json   written whole
+  sessions.jsonl     one line per session that asked something: its allowance, estimate and prices (bench.ledger)
   run.lock           held while a process writes here
 """
 

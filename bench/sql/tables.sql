@@ -86,11 +86,13 @@ create table telemetry (
     busy double, memory_used_gib double, temperature_c double, sm_clock_mhz double, memory_clock_mhz double
 );
 
--- the prices a run was measured under; US dollars per million tokens. A tier holds from that many input tokens on
+-- the prices a run was measured under; US dollars per million tokens. One holds from that many input tokens on, at that
+-- service tier (NULL = standard), for requests sent from that instant on (NULL = all)
 create table price (
     run_id varchar, target_id varchar, price_id varchar,
     usd_per_mtok_in decimal(16, 8), usd_per_mtok_cached decimal(16, 8), usd_per_mtok_cache_write decimal(16, 8),
-    usd_per_mtok_out decimal(16, 8), valid_from date, source varchar, observed date, from_in_tokens bigint
+    usd_per_mtok_out decimal(16, 8), valid_from date, source varchar, observed date, from_in_tokens bigint,
+    service_tier varchar, used_from timestamp
 );
 
 -- one row per figure somebody else published
