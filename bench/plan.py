@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from bench import judge, runs
-from bench.budget import Asked
+from bench.budget import TEMPLATE_TOKENS, Asked
 from bench.catalog import SuiteTask
 from bench.errors import BenchError, RunError
 from bench.items.files import tasks_dir
@@ -97,7 +97,7 @@ def plan(question: Question, results: Path) -> dict[str, Any]:
     earlier = _answered(question, results)
     done = {(m.task, m.doc_id, m.repeat) for m in earlier}
     to_ask = [
-        (name, Asked(found[doc_id], caps[name]))
+        (name, Asked(found[doc_id] + TEMPLATE_TOKENS, caps[name]))
         for name, found in tokens.items()
         for doc_id in found
         for repeat in range(repeats)

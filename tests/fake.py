@@ -94,6 +94,12 @@ class Plan:
     answer: str | None = None
     role: Literal["early", "late"] = "early"
     """When the chat's first chunk, which has no text, goes out: at once, or as in vLLM with the first token."""
+    overrun: int = 0
+    """Ignores the cap: so many times `max_tokens` numbered tokens."""
+    in_factor: int = 1
+    """The usage counts the prompt's tokens so many times."""
+    usd: str | None = None
+    """What the usage says was billed, as `usage.cost`."""
     template_tokens: int = 0
     """What a chat template would add to the prompt's words; counted in the usage."""
     freeze_ms: float = 0.0
@@ -126,6 +132,8 @@ class Plan:
             "wait_s": float,
             "refill_s": float,
             "template_tokens": int,
+            "overrun": int,
+            "in_factor": int,
             "freeze_at": int,
             "at_most": int,
             "requests": int,
@@ -179,6 +187,8 @@ class Script:
     @cached_property
     def numbered(self) -> int | None:
         """How many numbered tokens this answer is; None when it is text."""
+        if self.plan.overrun:
+            return self.plan.overrun * self.cap
         asked = self.plan.tokens == "asked" or (self.plan.tokens is None and self.body.get("ignore_eos"))
         if asked:
             return self.cap if self.cap < 1 << 30 else 16
@@ -186,7 +196,7 @@ class Script:
 
     @cached_property
     def prompt_tokens(self) -> int:
-        return len(token_ids(self.body)) + self.plan.template_tokens
+        return len(token_ids(self.body)) * self.plan.in_factor + self.plan.template_tokens
 
     @cached_property
     def pieces(self) -> list[str]:
@@ -223,6 +233,7 @@ class Script:
             "completion_tokens": out,
             "total_tokens": self.prompt_tokens + out,
             "prompt_tokens_details": {"cached_tokens": 0},
+            **({} if self.plan.usd is None else {"cost": float(self.plan.usd)}),
         }
 
     def chunk(self, piece: dict[str, Any] | None, finish: str | None = None, **more: Any) -> dict[str, Any]:
