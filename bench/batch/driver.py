@@ -226,12 +226,12 @@ class Batching:
         self._notes.plan(job.tag, requests, api=self._terms.api)
         try:
             job = replace(job, file=await self._uploaded(job, lines))
-            ids = await self._created(job, lines)
+            ids, proved = await self._created(job, lines)
         except Refused as error:
             self._notes.note(job.tag, "dropped", why=str(error))
             raise self._against_us(error) from error
         self._tries.update(request.request_key for request in requests)
-        sent = Sent(job, requests, ids, self._api.PROVES or len(ids) == 1, self._sent_at)
+        sent = Sent(job, requests, ids, proved, self._sent_at)
         self._open.append(sent)
         more = f", {len(self._waiting)} more wait" if self._waiting else ""
         self._tell(
@@ -245,8 +245,11 @@ class Batching:
             self._notes.note(job.tag, "uploaded", file=file)
         return file
 
-    async def _created(self, job: Job, lines: list[bytes]) -> list[str]:
-        """Its id, or the ids it may have. An answer that is lost on the way is no reason to make a second one."""
+    async def _created(self, job: Job, lines: list[bytes]) -> tuple[list[str], bool]:
+        """Its id, or the ids it may have, and whether that is sure.
+
+        An answer that is lost on the way is no reason to make a second batch.
+        """
         give_up_at = time.monotonic() + self._pace.submit_s
         tries = 0
         while True:
@@ -257,7 +260,7 @@ class Batching:
                 async with Client(self._endpoint, run_id=self._run.header.run_id) as client:
                     state = await self._api.create(client, job, lines)
                 self._notes.note(job.tag, "created", ids=[state.id], proved=True, remote=state.remote)
-                return [state.id]
+                return [state.id], True
             except Refused:
                 raise
             except RequestError as error:
@@ -265,7 +268,7 @@ class Batching:
                 made = [] if unmade else await self._found(job, _time(self._sent_at))
                 if made:
                     self._notes.note(job.tag, "created", ids=made, proved=self._api.PROVES)
-                    return made
+                    return made, self._api.PROVES
                 if time.monotonic() >= give_up_at:
                     raise
                 tries += 1

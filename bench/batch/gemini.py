@@ -68,8 +68,8 @@ async def upload(client: Client, job: Job, lines: Sequence[bytes]) -> str | None
 
 async def create(client: Client, job: Job, lines: Sequence[bytes]) -> State:
     body = {"batch": {"displayName": job.tag, "inputConfig": {"fileName": job.file}}}
-    model = quote(job.model.removeprefix("models/"))
-    answered = await client.call("POST", f"/models/{model}:batchGenerateContent", content=compact(body))
+    model, _, _ = job.path.partition(":streamGenerateContent")
+    answered = await client.call("POST", f"{model}:batchGenerateContent", content=compact(body))
     return _state(object_of(answered.body, "the answer to a new batch"))
 
 
