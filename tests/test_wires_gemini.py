@@ -385,6 +385,9 @@ def test_thinking_is_told_and_seen_and_not_asked_for_where_there_is_none() -> No
     off = {"generationConfig": {"thinkingConfig": {"thinkingLevel": "MINIMAL"}}}
     assert config(ask(effort="none"), reasoning_off=off)["thinkingConfig"] == {"thinkingLevel": "MINIMAL"}
     assert "thinkingConfig" not in config(reasoning="none")
+    assert "thinkingConfig" not in config(effort_default="none")
+    told = config(ask(thinking_tokens=512), effort_default="none")["thinkingConfig"]
+    assert told == {"includeThoughts": True, "thinkingBudget": 512}
     hidden = {"generationConfig": {"thinkingConfig": {"includeThoughts": False}}}
     assert config(extra_body=hidden)["thinkingConfig"] == {"includeThoughts": False}
 

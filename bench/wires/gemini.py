@@ -128,7 +128,9 @@ def _thinking(endpoint: Endpoint, request: Request) -> dict[str, Any]:
     told = reasoning(
         bent, request, effort_at=f"{_THINKING}.thinkingLevel", budget_at=f"{_THINKING}.thinkingBudget"
     )  # fmt: skip
-    if request.effort == "none" or endpoint.quirks.get("reasoning") == "none":
+    quirks = endpoint.quirks
+    off = request.effort == "none" or (quirks.get("effort_default") == "none" and not told)
+    if off or quirks.get("reasoning") == "none":
         return told
     return merged(placed(f"{_THINKING}.includeThoughts", True), told)
 
