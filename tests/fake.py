@@ -338,6 +338,7 @@ class Script:
         done = self.chunk(None, self.finish, usage=self.usage(len(self.pieces)))
         done["choices"][0] |= {"message": {"role": "assistant", "content": text}} if self.chat else {"text": text}
         done["choices"][0].pop("delta", None)
+        done["object"] = done["object"].removesuffix(".chunk")
         return json.dumps(done).encode()
 
 

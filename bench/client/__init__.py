@@ -262,7 +262,7 @@ class Client:
         if status != 200:
             raise failure_of(status, headers, body, redact=self.secrets.redact)
         try:
-            return json.loads(body)
+            return json.loads(self.secrets.redact(body.decode("utf-8", "replace")))
         except (ValueError, RecursionError) as error:
             raise Garbled(f"{path}: the answer is not JSON", http_status=200) from error
 

@@ -199,7 +199,7 @@ class Fold:
             "finish_reason": self._named(self.finish_reason),
             "answer": self._redact(answer) if answer or self.end_ns is not None else None,
             "reasoning": self._redact(reasoning) if reasoning else None,
-            "logprobs": tuple(self._logprobs) if self._logprobs else None,
+            "logprobs": self._shown_logprobs(),
             "tool_calls": self._calls(),
         }
         for name in ("response_id", "response_model", "system_fingerprint", "routed_provider", "service_tier"):
@@ -209,6 +209,13 @@ class Fold:
         if self._timings is not None:
             row |= {f"server_{name}": value for name, value in self._timings._asdict().items()}
         return row | self._tokens()
+
+    def _shown_logprobs(self) -> tuple[TokenLogprob, ...] | None:
+        """A secret may be spread over tokens: if there is one in their text, no token's is shown."""
+        text = "".join(entry.token for entry in self._logprobs)
+        if self._redact(text) != text:
+            return tuple(TokenLogprob(token="***", logprob=entry.logprob) for entry in self._logprobs)
+        return tuple(self._logprobs) or None
 
     def _calls(self) -> tuple[ToolCall, ...] | None:
         """The tool calls in the order of their slot; None where there were none."""

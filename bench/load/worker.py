@@ -37,7 +37,7 @@ _UNHURRIED_NS = 400_000
 """The next request is not built when one is due sooner than this."""
 _FAILED_PAUSE_S = 0.1
 """A user of a closed loop whose request failed waits this long: a dead server is not hammered."""
-UNSTORED = ("prompt", "answer", "reasoning", "logprobs", "request_key")
+UNSTORED = ("prompt", "answer", "reasoning", "logprobs", "tool_calls", "request_key")
 """Of a load nobody reads the text, and the key is the request's own id."""
 
 

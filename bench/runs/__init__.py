@@ -315,6 +315,8 @@ def row_of(m: Measurement) -> dict[str, Any]:
     row = {name: value for name in MEASUREMENT_FIELDS if (value := getattr(m, name)) is not None}
     if m.logprobs is not None:
         row["logprobs"] = [{"token": t.token, "logprob": t.logprob} for t in m.logprobs]
+    if m.tool_calls is not None:
+        row["tool_calls"] = [{"id": c.id, "name": c.name, "arguments": c.arguments} for c in m.tool_calls]
     return row
 
 

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args
 
 from bench.errors import RunError
-from bench.records import ANSWERED, Measurement, Sample, Score, TokenLogprob
+from bench.records import ANSWERED, Measurement, Sample, Score, TokenLogprob, ToolCall
 from bench.runs import journal
 from bench.runs.parts import JUDGE_AGAIN, check_parts
 from bench.runs.tables import conformed, table_of
@@ -261,6 +261,8 @@ def measurements(table: Any) -> Iterator[Measurement]:
             row["chunk_offsets_ns"] = tuple(row["chunk_offsets_ns"] or ())
             if row["logprobs"] is not None:
                 row["logprobs"] = tuple(TokenLogprob(**pair) for pair in row["logprobs"])
+            if row["tool_calls"] is not None:
+                row["tool_calls"] = tuple(ToolCall(**call) for call in row["tool_calls"])
             yield Measurement(**row)
 
 
