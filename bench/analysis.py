@@ -99,6 +99,16 @@ def unscored(results: Path, run_ids: Sequence[str] | None = None) -> pandas.Data
     return database.query(results, "unscored", run_ids=_chosen(results, run_ids))
 
 
+def traffic(results: Path, run_ids: Sequence[str] | None = None) -> pandas.DataFrame:
+    """What the limits of their targets did to the runs' traffic, in order: every hold and every change of how many
+    requests may be under way (`width`).
+
+    `lost_s` and `refusals` are what limits had cost by then, counted from the session's row `why = "start"`. No rows of
+    runs that are older than this record.
+    """
+    return database.query(results, "traffic", run_ids=_chosen(results, run_ids))
+
+
 # ---------------------------------------------------------------------------------------------------------------- load
 
 

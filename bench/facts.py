@@ -38,6 +38,7 @@ TABLES = (
     "price",
     "published_score",
     "access",
+    "traffic",
 )
 """Tables whose rows belong to one run each."""
 SHARED = ("target", "model", "suite")
@@ -53,6 +54,7 @@ FILES = (
     "prices.json",
     "published_scores.jsonl",
     "access.jsonl",
+    "traffic.jsonl",
 )
 LARGE_ROWS = 100_000
 TARGET_FACTS = ("layer", "engine", "provider", "model", "wire", "base_url", "revision", "quantisation")
@@ -110,6 +112,7 @@ def _of(path: Path) -> Facts:
         "telemetry": _telemetry(path / "telemetry.parquet", whose),
         "published_score": _texts([{**row, **whose} for row in journal.read(path / "published_scores.jsonl")[0]]),
         "access": _texts([{**row, **whose} for row in journal.read(path / "access.jsonl")[0]]),
+        "traffic": _texts([{**row, **whose} for row in journal.read(path / "traffic.jsonl")[0]]),
     }
     return Facts(rows={name: rows for name, rows in found.items() if rows.num_rows}, sealed=sealed)
 

@@ -47,12 +47,12 @@ SLOWEST = 32
 class Change:
     """One line of the history: what the throttle did, and what limits have cost by then."""
 
-    at: str
+    changed_at: str
     """UTC wall time, ISO 8601 with `Z`."""
     after_s: float
     """Since this process began to ask; of a clock that nobody moves."""
-    window: int
-    """Requests that may be under way from now on."""
+    width: int
+    """Of the window: requests that may be under way from now on."""
     why: str
     """`start`, `end`, `answered` (grew), `hold: …`, or what the target refused with."""
     held_s: float = 0.0
@@ -261,9 +261,9 @@ class Throttle:
             lost = self.lost
             self.note(
                 Change(
-                    at=f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S.%fZ}",
+                    changed_at=f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S.%fZ}",
                     after_s=round(time.monotonic() - self._began_s, 3),
-                    window=self._window,
+                    width=self._window,
                     why=why,
                     held_s=round(held_s, 3),
                     lost_s=round(lost.lost_s, 3),

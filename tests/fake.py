@@ -620,7 +620,7 @@ class Server:
         if fault == "rotate":
             return FRAMING[self.requests % len(FRAMING)]
         if fault == "rotate_all":
-            slow = ("stall", "never", "huge", "401", "400", "404", "429", "redirect")
+            slow = ("stall", "slow", "never", "huge", "401", "400", "404", "429", "redirect")
             quick = [name for name in BROKEN if not name.startswith(slow)]
             return quick[self.requests // 2 % len(quick)] if self.requests % 2 else "plain"
         return fault

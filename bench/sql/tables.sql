@@ -106,3 +106,11 @@ create table published_score (
 create table access (
     run_id varchar, model varchar, grade varchar, valid_from date, valid_to date, source varchar
 );
+
+-- one row per thing that the limits of a target did to a run's traffic: `width` requests may be under way from then
+-- on, nothing is sent for `held_s`; `lost_s` and `refusals` are what limits had cost this session by then, `after_s` is
+-- since it began. A session begins with `why = 'start'`
+create table traffic (
+    run_id varchar, target_id varchar, changed_at timestamp, after_s double, width bigint, why varchar, held_s double,
+    lost_s double, refusals bigint
+);
