@@ -35,7 +35,7 @@ PECULIARITIES = frozenset({
     "reasoning", "reasoning_content", "hidden", "reasoning_apart", "off_by_template", "off_by_effort",
     "off_by_thinking", "broken_characters", "refuses_tools", "cannot_force_tools", "ignores_tools", "wrong_call",
     "refuses_schema", "json_only", "ignores_schema", "says_cost", "says_route", "serial", "breaks_under_load",
-    "cached",
+    "cached", "limits_rate",
 })  # fmt: skip
 MODEL = "honest-1"
 OTHER = "cheap-1"
@@ -124,6 +124,8 @@ class Handler(BaseHTTPRequestHandler):
             if not self.path.startswith("/v1/"):
                 raise Refusal(f"nothing at {self.path}", 404)
             self.server.bodies.append(body)
+            if "limits_rate" in odd and len(self.server.bodies) % 4 == 0:
+                raise Refusal("slow down", 429, "rate_limit_exceeded")
             self.answer(Answer(body, odd, self.server.seen))
         except Refusal as refusal:
             self.refuse(refusal)
@@ -177,6 +179,8 @@ class Handler(BaseHTTPRequestHandler):
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(raw)))
+        if status == 429:
+            self.send_header("Retry-After", "0.01")
         self.end_headers()
         self.wfile.write(raw)
 

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 import trustme
 from peculiar import KEY, MODEL, OTHER, PECULIARITIES, peculiar
+from replay import replaying
 
 from bench import doctor
 from bench.catalog import load, target
@@ -178,6 +179,13 @@ def test_an_honest_server_has_nothing_bad_and_costs_little(tmp_path: Path) -> No
     assert found["spent"].found.startswith(f"{n_requests} requests")
     assert found["tokenizer"].found.startswith("1.00 tokens for the word 'sea' and a blank, 7 for the template")
     assert "400 tokens" in found["context"].found
+
+
+def test_limits_are_waited_for(tmp_path: Path) -> None:
+    with found_at("limits_rate", folder=tmp_path) as found:
+        assert bads(found) == []
+        assert found["repeatable"].state == "ok"
+        assert "asked to wait" in found["limits"].found
 
 
 def test_no_more_is_sent_than_was_announced(tmp_path: Path) -> None:
@@ -355,6 +363,37 @@ def test_a_key_that_nobody_looks_at_is_noted(tmp_path: Path, monkeypatch: pytest
         found = examined("odd", declared(tmp_path, url, more='key = "env:ODD_KEY"'))
     assert found["key"].state == "note"
     assert "a wrong one is not recognised" in found["key"].found
+
+
+# --------------------------------------------------------------------------------------------------------- other wires
+
+RECORDED = {
+    "anthropic": ("anthropic.plain.sse", "text/event-stream"),
+    "gemini": ("gemini.plain.sse", "text/event-stream"),
+    "ollama": ("ollama.plain.ndjson", "application/x-ndjson"),
+    "openai_responses": ("openai_responses.plain.sse", "text/event-stream"),
+    "bedrock": ("bedrock.plain.bin", "application/vnd.amazon.eventstream"),
+}
+
+
+@pytest.mark.parametrize("wire", RECORDED)
+def test_every_wire_can_be_examined(wire: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A parrot that answers everything alike: nothing is obeyed, yet every probe gets through."""
+    name, kind = RECORDED[wire]
+    monkeypatch.setenv("ODD_KEY", KEY)
+    with replaying() as parrot:
+        parrot.say((Path(__file__).parent / "wires" / name).read_bytes(), kind)
+        path = declared(tmp_path, parrot.url, wire=wire, more='key = "env:ODD_KEY"')
+        found = examined("odd", path)
+        written = tmp_path / "written.toml"
+        written.write_text(found[BLOCK].found)
+        assert load(written).targets["odd"].wire == wire
+    for what in ("answers", "usage", "repeatable"):
+        assert found[what].state == "ok", found[what]
+    for what in ("cap field", "stream", "reasoning", "temperature", "seed", "stop", "tools", "structured", "tokenizer"):
+        assert what in found
+    assert "usage ignores the prompt" in found["tokenizer"].found
+    assert KEY not in json.dumps([each.as_dict() for each in found.values()])
 
 
 # ----------------------------------------------------------------------------------------------------------------- deep

@@ -17,6 +17,7 @@ from typing import Any
 import httpx
 
 from bench.catalog.address import safe
+from bench.client.auth import signer_of
 from bench.client.failures import one_line
 from bench.client.keys import Secrets
 from bench.client.way import passwords_of, proxy_of, tls_of
@@ -57,8 +58,15 @@ class Looked:
     certificate: Certificate | None
 
 
-async def look(endpoint: Endpoint, path: str, *, beside: bool = False, timeout_s: float = 20.0) -> Looked:
-    """GET `path` below the base URL, or `beside` its version part, with the endpoint's key if it has one.
+async def look(
+    endpoint: Endpoint,
+    path: str,
+    *,
+    beside: bool = False,
+    headers: Mapping[str, str] | None = None,
+    timeout_s: float = 20.0,
+) -> Looked:
+    """GET `path` below the base URL, or `beside` its version part, with the endpoint's key, or signed, if it has one.
 
     Raises `Unreachable` with the step that failed (name, TCP, TLS) and the way out, or another `RequestError`.
     """
@@ -69,7 +77,7 @@ async def look(endpoint: Endpoint, path: str, *, beside: bool = False, timeout_s
     connect_ms = None if proxy else await _connected(url, timeout_s)
     try:
         async with asyncio.timeout(timeout_s):
-            return await _got(endpoint, url, secrets, proxy, connect_ms)
+            return await _got(endpoint, url, secrets, proxy, connect_ms, headers or {})
     except TimeoutError as error:
         raise TimedOut(f"{url.host} took the connection and said nothing within {timeout_s:g} s") from error
     except httpx.HTTPError as error:
@@ -122,7 +130,12 @@ async def _connected(url: httpx.URL, timeout_s: float) -> float:
 
 
 async def _got(
-    endpoint: Endpoint, url: httpx.URL, secrets: Secrets, proxy: str | None, connect_ms: float | None
+    endpoint: Endpoint,
+    url: httpx.URL,
+    secrets: Secrets,
+    proxy: str | None,
+    connect_ms: float | None,
+    more: Mapping[str, str],
 ) -> Looked:
     try:
         transport = httpx.AsyncHTTPTransport(
@@ -132,10 +145,16 @@ async def _got(
         raise ConfigError(
             f"target {endpoint.target_id} asks for a SOCKS proxy; pip install 'httpx[socks]' first"
         ) from error
-    headers = {"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": "gapbench"}
+    headers = {"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": "gapbench", **more}
+    signer = signer_of(endpoint, secrets)
     async with httpx.AsyncClient(transport=transport, trust_env=False, timeout=None) as http:
+        request = http.build_request("GET", url, headers={**headers, **secrets.headers})
+        if signer is not None:
+            await signer.fresh()
+            signer.sign(request)
         began = datetime.now(UTC)
-        async with http.stream("GET", url, headers={**headers, **secrets.headers}) as answer:
+        answer = await http.send(request, stream=True)
+        try:
             at = began + (datetime.now(UTC) - began) / 2
             body = b""
             async for piece in answer.aiter_raw():
@@ -145,13 +164,15 @@ async def _got(
             return Looked(
                 status=answer.status_code,
                 headers={name.lower(): secrets.redact(value) for name, value in answer.headers.items()},
-                body=body[:MAX_BYTES],
+                body=secrets.redact(body[:MAX_BYTES].decode("utf-8", "replace")).encode(),
                 http_version=answer.http_version,
                 at=at,
                 connect_ms=connect_ms,
                 proxy=safe(proxy) if proxy else None,
                 certificate=_certificate(answer.extensions.get("network_stream")),
             )
+        finally:
+            await answer.aclose()
 
 
 def _certificate(stream: Any) -> Certificate | None:

@@ -58,7 +58,7 @@ async def cache(visit: Visit) -> None:
     visit.tell(
         "cache",
         "note",
-        f"{told}; first token {first or 0:.0f} ms, then {second or 0:.0f} ms"
+        (f"{told}; first token {first:.0f} ms, then {second:.0f} ms" if first and second else told)
         + ("; load runs must not repeat a prompt's head" if cached or faster else ""),
     )
 

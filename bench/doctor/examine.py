@@ -103,7 +103,12 @@ async def _visited(
     target: Target, endpoint: Endpoint, price: Price | None, catalog: Catalog, deeply: bool
 ) -> list[Finding]:
     patience_s = min(DEEP_PATIENCE_S if deeply else PATIENCE_S, endpoint.first_token_timeout_s)
-    brief = replace(endpoint, first_token_timeout_s=patience_s, stall_timeout_s=patience_s)
+    brief = replace(
+        endpoint,
+        first_token_timeout_s=patience_s,
+        stall_timeout_s=patience_s,
+        total_timeout_s=min(4 * patience_s, endpoint.total_timeout_s),
+    )
     async with Client(brief) as client:
         client.wire = tape = Tape(wire(brief.wire))
         visit = Visit(target=target, endpoint=brief, client=client, tape=tape, catalog=catalog, price=price)
@@ -120,6 +125,9 @@ async def _visited(
         if not deeply:
             tokens.context(visit)
         _would_send(visit)
+        if visit.n_waits:
+            told = f"the server asked to wait {visit.n_waits} times, {visit.waited_s:.1f} s in all"
+            visit.tell("limits", "note", f"{told}: keep options.concurrency low")
         visit.tell("spent", "note", _spent(visit))
         return [*visit.found, _ready(visit)]
 

@@ -29,6 +29,8 @@ async def wrong_model(visit: Visit) -> None:
     if answered(answer):
         visit.answers.pop()
         visit.tell("wrong model", "note", f"{NO_MODEL!r} answers too: any name is taken, the model is what was loaded")
+    elif (answer.http_status or 500) >= 500:
+        visit.tell("wrong model", "note", f"not served, but as a fault of the server and not a refusal: {why(answer)}")
     else:
         visit.tell("wrong model", "ok", f"refused: {why(answer)}")
 

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from bench.client import Client
-from bench.client.failures import failure_of
+from bench.client.keys import SIGNED
 from bench.client.look import Looked, look
 from bench.doctor.visit import Visit
-from bench.errors import RequestError, Unreachable, nearest
+from bench.errors import ConfigError, RequestError, nearest
 from bench.wires.common import count, value_at
 
 SKEW_S = 5.0
@@ -40,17 +40,23 @@ async def way(visit: Visit) -> None:
     """Name, TCP, TLS, HTTP and clock, by the listing of models; Fatal when there is no way."""
     endpoint = visit.endpoint
     try:
-        seen = await look(endpoint, visit.tape.LISTING)
-    except Unreachable as error:
-        raise visit.fatal("reachable", str(error)) from error
+        seen = await look(endpoint, visit.tape.LISTING, headers=_headers(visit))
     except RequestError as error:
-        raise visit.fatal("reachable", f"{error}") from error
+        raise visit.fatal("reachable", str(error)) from error
     visit.headers = seen.headers
     took = f"TCP {seen.connect_ms:.1f} ms" if seen.connect_ms is not None else f"through the proxy {seen.proxy}"
     visit.tell("reachable", "ok", f"{took}, {seen.http_version}")
     _tls(visit, seen)
     _clock(visit, seen)
     await _listing(visit, seen)
+
+
+def _headers(visit: Visit) -> Mapping[str, str]:
+    """What the wire itself sends with a question: an API's version."""
+    try:
+        return visit.tape.encode(visit.endpoint, visit.request("ok", temperature=None)).headers
+    except ConfigError:
+        return {}
 
 
 def _tls(visit: Visit, seen: Looked) -> None:
@@ -85,7 +91,8 @@ def _clock(visit: Visit, seen: Looked) -> None:
 async def _listing(visit: Visit, seen: Looked) -> None:
     path = visit.tape.LISTING
     if seen.status in (401, 403):
-        _locked(visit, seen)
+        with_ = "without a key" if visit.endpoint.key_ref is None else f"with the key in {visit.endpoint.key_ref}"
+        visit.tell("listing", "note", f"the list of models is refused {with_}: HTTP {seen.status}")
         return
     entries = _entries(seen)
     if entries is None:
@@ -107,17 +114,9 @@ async def _listing(visit: Visit, seen: Looked) -> None:
     _facts(visit, entry)
 
 
-def _locked(visit: Visit, seen: Looked) -> None:
-    error = failure_of(seen.status, seen.headers, seen.body, redact=visit.client.secrets.redact)
-    reference = visit.endpoint.key_ref
-    if reference is None:
-        raise visit.fatal("key", f'a key is needed ({error}); add key = "env:NAME" to its block in targets.toml')
-    raise visit.fatal("key", f"the key in {reference} is refused ({error}); set the right one, or another reference")
-
-
 async def _is_below(visit: Visit, path: str) -> bool:
     try:
-        seen = await look(visit.endpoint, f"/v1{path}")
+        seen = await look(visit.endpoint, f"/v1{path}", headers=_headers(visit))
     except RequestError:
         return False
     return seen.status in (200, 401, 403)
@@ -182,10 +181,8 @@ async def key(visit: Visit) -> None:
     """Whether the key matters: the same GET without it and with a wrong one; a question where the list is public."""
     reference = visit.endpoint.key_ref
     if reference is None:
-        visit.tell("key", "ok", "none is sent")
-        return
-    if visit.endpoint.quirks.get("auth") in ("sigv4", "google"):
-        visit.tell("key", "ok", f"signed with {reference}")
+        signed = visit.endpoint.quirks.get("auth") in SIGNED
+        visit.tell("key", "ok", "every request is signed anew" if signed else "none is sent")
         return
     length = max(map(len, visit.client.secrets.values), default=0)
     without = await _status(visit, None)
@@ -206,7 +203,9 @@ async def key(visit: Visit) -> None:
 
 async def _status(visit: Visit, reference: str | None) -> int | None:
     try:
-        return (await look(replace(visit.endpoint, key_ref=reference), visit.tape.LISTING)).status
+        return (
+            await look(replace(visit.endpoint, key_ref=reference), visit.tape.LISTING, headers=_headers(visit))
+        ).status
     except RequestError:
         return None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
@@ -18,6 +19,9 @@ from bench.wires.common import merged, parse
 
 PLAIN = "copy: abc\nAnswer:"
 """For models that take no messages: ours can do this, and base models often."""
+DEFAULT_WAIT_S = 2.0
+MOST_WAIT_S = 60.0
+"""In all, for one target's limits."""
 COUNTING = "Count from 1 to 40, separated by blanks: 1 2 3"
 
 
@@ -57,6 +61,8 @@ class Visit:
     context_tokens: int | None = None
     tokens_per_word: float | None = None
     listed: list[str] = field(default_factory=list)
+    n_waits: int = 0
+    waited_s: float = 0.0
     answers: list[Measurement] = field(default_factory=list)
     """Every one so far that was an answer."""
 
@@ -115,14 +121,24 @@ class Visit:
             return False
 
     async def send(self, request: Request, bend: Mapping[str, Any] | None = None) -> Measurement:
-        """One attempt, under these quirks; counted. ConfigError when the wire cannot carry it."""
-        self.client.endpoint = self._bent(bend)
-        try:
-            answer = await self.client.send(request)
-        finally:
-            self.client.endpoint = self.endpoint
-        self.count(answer)
-        return answer
+        """One attempt, under these quirks, and more where the server's limits ask for patience; all are counted.
+
+        ConfigError when the wire cannot carry it.
+        """
+        while True:
+            self.client.endpoint = self._bent(bend)
+            try:
+                answer = await self.client.send(request)
+            finally:
+                self.client.endpoint = self.endpoint
+            self.count(answer)
+            wait_s = DEFAULT_WAIT_S if answer.retry_after_s is None else answer.retry_after_s
+            if answer.http_status != 429 or not answer.retryable or self.waited_s + wait_s > MOST_WAIT_S:
+                return answer
+            self.n_waits += 1
+            self.waited_s += wait_s
+            await asyncio.sleep(wait_s)
+            request = replace(request, request_id=uuid4().hex, attempt=request.attempt + 1)
 
     async def ask(self, text: str, *, bend: Mapping[str, Any] | None = None, **fields: Any) -> Measurement:
         """`send` of a `request`."""
