@@ -505,6 +505,13 @@ def _bench(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
+def test_the_page_about_it_names_every_finding(tmp_path: Path) -> None:
+    page = (Path(__file__).parent.parent / "docs" / "doctor.md").read_text()
+    with found_at(deep=True, folder=tmp_path) as found:
+        told = {"address", "spent", BLOCK, "overlong prompt", "cache", "side by side", "cancel"}
+        assert [name for name in found if name not in told and name not in page] == []
+
+
 def test_every_peculiarity_is_used_by_a_test() -> None:
     text = Path(__file__).read_text()
     assert [name for name in sorted(PECULIARITIES) if f'"{name}"' not in text and name not in text] == []
