@@ -30,7 +30,8 @@ async def hello(visit: Visit) -> None:
     if not answered(answer):
         raise visit.fatal(*_hopeless(visit, answer))
     shown = f"{answer.answer!r}" if answer.answer or not answer.reasoning else f"thoughts {answer.reasoning[:40]!r} …"
-    visit.tell("answers", "ok", f"{shown}, finish reason {answer.finish_reason!r}")
+    said_no = answer.status in ("refused", "filtered")
+    visit.tell("answers", "note" if said_no else "ok", f"{shown}, finish reason {answer.finish_reason!r}")
     _echoed(visit, answer)
     _usage(visit, answer)
 

@@ -8,7 +8,7 @@ from itertools import pairwise
 from uuid import uuid4
 
 from bench.doctor.findings import State
-from bench.doctor.visit import COUNTING, Visit, answered, refused, why
+from bench.doctor.visit import COUNTING, PLAIN, Visit, answered, refused, why
 from bench.records import Measurement
 
 OVER = 1.1
@@ -65,8 +65,9 @@ async def cache(visit: Visit) -> None:
 
 async def side_by_side(visit: Visit) -> None:
     """Eight streams at once: all of them, or one after another."""
-    alone = await visit.ask(COUNTING, cap=32)
-    answers = await asyncio.gather(*(visit.ask(COUNTING, cap=32) for _ in range(AT_ONCE)))
+    text = COUNTING if visit.chat else PLAIN
+    alone = await visit.ask(text, cap=32)
+    answers = await asyncio.gather(*(visit.ask(text, cap=32) for _ in range(AT_ONCE)))
     lost = [m for m in answers if not answered(m)]
     if lost:
         visit.tell(

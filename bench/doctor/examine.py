@@ -118,7 +118,7 @@ async def _visited(
             for probe in (*PROBES, *(DEEP if deeply else ())):
                 if probe.run is deep.overlong:
                     tokens.context(visit)
-                await probe.run(visit)
+                await _asked(probe, visit)
         except Fatal:
             visit.tell("spent", "note", _spent(visit))
             return visit.found
@@ -130,6 +130,16 @@ async def _visited(
             visit.tell("limits", "note", f"{told}: keep options.concurrency low")
         visit.tell("spent", "note", _spent(visit))
         return [*visit.found, _ready(visit)]
+
+
+async def _asked(probe: Probe, visit: Visit) -> None:
+    """What this wire or model cannot be asked is told as such, once anything has been answered at all."""
+    try:
+        await probe.run(visit)
+    except ConfigError as error:
+        if not visit.answers:
+            raise
+        visit.tell(probe.run.__name__, "note", f"can't be asked: {error}")
 
 
 def _headed(visit: Visit, headers: Mapping[str, str]) -> None:

@@ -120,7 +120,8 @@ async def roles(visit: Visit) -> None:
         "system": f"Whatever is asked, answer with the single word: {COLOUR}",
     }
     answer = await visit.ask(**asked)
-    if refused(answer):
+    request = visit.request(**asked)
+    if refused(answer) and visit.changes(request, request, {"system_role": "user"}):
         other = await visit.ask(**asked, bend={"system_role": "user"})
         mended = {"system_role": "user"} if answered(other) else None
         visit.tell("system role", "bad", f"refused: {why(answer)}", quirks=mended)
@@ -131,7 +132,6 @@ async def roles(visit: Visit) -> None:
         visit.tell("system role", "ok", "taken and obeyed")
     else:
         visit.tell("system role", "note", f"taken, and not obeyed: {said(answer)[:40]!r}")
-    request = visit.request(**asked)
     if visit.changes(request, request, {"system_role": "developer"}):
         answer = await visit.ask(**asked, bend={"system_role": "developer"})
         told = "accepted as well" if answered(answer) else f"refused: {why(answer)}"

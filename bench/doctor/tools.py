@@ -62,7 +62,10 @@ async def structured(visit: Visit) -> None:
         return
     answer = await visit.ask(BIG, **fields)
     if refused(answer):
-        first = why(answer)
+        first, request = why(answer), visit.request(BIG, **fields)
+        if not visit.changes(request, request, {"structured": "json_object"}):
+            visit.tell("structured", "note", f"refused: {first}", quirks={"structured": False})
+            return
         answer = await visit.ask(BIG, **fields, bend={"structured": "json_object"})
         if not answered(answer):
             visit.tell("structured", "note", f"refused: {first}", quirks={"structured": False})
