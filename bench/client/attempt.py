@@ -13,7 +13,16 @@ from bench.client.fold import Fold, failure_columns, offsets, prompt_text
 from bench.errors import RequestError
 from bench.records import Measurement, Request
 
-_REQUEST_IDS = ("x-request-id", "request-id", "apim-request-id", "inference-id", "x-generation-id")
+_REQUEST_IDS = (
+    "x-request-id",
+    "request-id",
+    "apim-request-id",
+    "x-amzn-requestid",
+    "inference-id",
+    "x-generation-id",
+    "mistral-correlation-id",
+)
+_TIERS = ("x-gemini-service-tier",)
 
 
 class Attempt:
@@ -30,7 +39,8 @@ class Attempt:
         self._exchange: Exchange | None = None
         self._inflight: int | None = None
         self._http_status: int | None = None
-        self._header_id: str | None = None
+        self._heads: dict[str, str] = {}
+        """Columns that headers fill where the answer itself says nothing."""
         self._started_at = _now()
         self.sched_ns = request.sched_ns
 
@@ -41,7 +51,12 @@ class Attempt:
     def headed(self, status: int, headers: Mapping[str, str]) -> None:
         self._http_status = status
         ids = (headers.get(name) for name in _REQUEST_IDS)
-        self._header_id = next((i for i in ids if i and i != self.request.request_id), None)
+        told = {
+            "response_id": next((i for i in ids if i and i != self.request.request_id), None),
+            "routed_provider": headers.get(str(self.fold.quirks.get("route_header", ""))),
+            "service_tier": next((headers[name] for name in _TIERS if name in headers), None),
+        }
+        self._heads = {column: value for column, value in told.items() if value}
 
     def answered(self) -> Measurement:
         """The row of an answer that ended; a finish reason that means failure makes it a failed one."""
@@ -87,8 +102,9 @@ class Attempt:
                 "read_lag_max_ns": exchange.lag_max_ns,
             }
         row |= self.fold.columns() | outcome
-        if row.get("response_id") is None and self._header_id:
-            row["response_id"] = one_line(self._redact(self._header_id))
+        for column, value in self._heads.items():
+            if row.get(column) is None:
+                row[column] = one_line(self._redact(value))
         return Measurement(**row)
 
 

@@ -37,6 +37,7 @@ class Fold:
     def __init__(self, wire: Wire, endpoint: Endpoint, request: Request, redact: Redact = str) -> None:
         self._decode = decoder_of(wire, endpoint)
         self._endpoint = endpoint
+        self.quirks = endpoint.quirks
         self._request = request
         self._redact = redact
         self._framer: Framing | None = framing_of(wire)

@@ -308,7 +308,12 @@ def _traffic(plan: Plan, shape: Shape, calibration: Calibration, allowance: Allo
         slo=plan.slo,
         fixed_lengths=calibration.fixed_lengths,
         exact_prompts=calibration.recipe.exact,
-        options={"temperature": options.temperature, "seed": options.seed, "extra": dict(options.extra)},
+        options={
+            "temperature": options.temperature,
+            "seed": options.seed,
+            "effort": options.reasoning_effort,
+            "extra": dict(options.extra),
+        },
         trace=plan.trace,
         allowance=allowance,
     )

@@ -45,7 +45,8 @@ def temperature_of(endpoint: Endpoint, request: Request) -> float | None:
     if wanted is None or sampling not in ("free", "when_none"):
         return None
     said = request.effort or request.extra.get("reasoning_effort") or quirks.get("effort_default")
-    if sampling == "when_none" and said != "none":
+    thinks = said != "none" or (request.effort is None and request.thinking_tokens and quirks.get("budget_at"))
+    if sampling == "when_none" and thinks:
         return None
     return None if wanted < quirks.get("temperature_min", 0) else wanted
 
