@@ -215,7 +215,7 @@ def run_all(asked: Sequence[Question], results: Path, manner: Manner, watcher: W
     shelf = TaskShelf()
     spent = [_spent(question, results, manner) for question in asked]
     for i, question in enumerate(asked):
-        others = [*spent[:i], *spent[i + 1 :]]
+        others = [told for told, other in zip(spent, asked, strict=True) if asked_of(other) != asked_of(question)]
         elsewhere = Spent(sum((other.usd for other in others), Decimal(0)), sum(other.tokens for other in others))
         try:
             outcome = run(question, results, replace(manner, elsewhere=elsewhere), watcher, shelf=shelf)
