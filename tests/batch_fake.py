@@ -209,8 +209,8 @@ class Handler(BaseHTTPRequestHandler):
         _, name, rest = self.path.split("/", 2)
         path, _, query = rest.partition("?")
         key = {"anthropic": "x-api-key", "gemini": "x-goog-api-key"}.get(name)
-        shown = self.headers.get(key) if key else (self.headers.get("Authorization") or "").removeprefix("Bearer ")
-        if shown != KEY:
+        shown = (key and self.headers.get(key)) or (self.headers.get("Authorization") or "").removeprefix("Bearer ")
+        if shown != KEY and "upload_id" not in query:  # such an address is its own credential
             raise Refusal(401, "no such key")
         api = {"anthropic": Anthropic, "gemini": Gemini, "mistral": Mistral, "together": Together}.get(name, OpenAI)
         asked = {key: values[-1] for key, values in parse_qs(query).items()}
@@ -539,7 +539,7 @@ class Gemini(Api):
     ) -> tuple[int, object, Mapping[str, str]]:
         if method == "POST" and path == "upload/v1beta/files":
             return self.uploaded(asked, body)
-        if method == "GET" and (found := re.fullmatch(r"download/v1beta/files/([^/]+):download", path)):
+        if method == "GET" and (found := re.fullmatch(r"v1beta/files/([^/]+):download", path)):
             if asked.get("alt") != "media":
                 raise Refusal(400, "alt")
             return 200, self.lines(self.fake.batches[f"batches/{found[1].removeprefix('batch-')}"]), {}
@@ -582,22 +582,28 @@ class Gemini(Api):
         state = self.state(batch)
         word = {"waiting": "PENDING" if batch.looks < 1 else "RUNNING", "done": "SUCCEEDED", "limit": "FAILED"}
         stats = {"requestCount": str(batch.n), "successfulRequestCount": str(batch.n if batch.ran else 0)}
-        told = {"displayName": batch.named, "state": f"BATCH_STATE_{word.get(state, state.upper())}", "name": batch.id,
-                "model": "models/m", "batchStats": stats}  # fmt: skip
+        told: dict[str, Any] = {
+            "displayName": batch.named,
+            "state": f"BATCH_STATE_{word.get(state, state.upper())}",
+            "name": batch.id,
+            "model": "models/m",
+            "batchStats": stats,
+        }
         operation: dict[str, Any] = {"name": batch.id, "metadata": told, "done": batch.ran}
         if state == "failed":
             operation["error"] = {"code": 3, "message": "bad file", "status": "INVALID_ARGUMENT"}
         elif state == "limit":
             operation["error"] = {"code": 8, "message": "rate limit: enqueued tokens", "status": "RESOURCE_EXHAUSTED"}
-        elif batch.ran and self.fake.inline:
+        elif batch.ran and self.fake.inline:  # only in the metadata, as the SDK reads it
             rows = [json.loads(line) for line in self.lines(batch).splitlines()]
             inlined = [
                 {key: value for key, value in row.items() if key != "key"} | {"metadata": {"key": row["key"]}}
                 for row in rows
             ]
-            operation["response"] = {"inlinedResponses": {"inlinedResponses": inlined}}
+            told["output"] = {"inlinedResponses": {"inlinedResponses": inlined}}
         elif batch.ran:
-            operation["response"] = {"responsesFile": f"files/batch-{batch.id.removeprefix('batches/')}"}
+            told["output"] = {"responsesFile": f"files/batch-{batch.id.removeprefix('batches/')}"}
+            operation["response"] = told["output"]
         return operation
 
     def row(self, custom_id: str, body: Mapping[str, Any], fate: str) -> dict[str, Any]:

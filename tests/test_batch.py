@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -16,35 +15,21 @@ from typing import Any
 import pytest
 
 from bench import analysis, batch, database, quality, runs
-from bench.batch import Pace
-from bench.batch.driver import Batching
 from bench.budget import Budget
 from bench.catalog import Price, load
 from bench.client import Client
 from bench.errors import BudgetStop, ConfigError, EngineError, Garbled, Refused, RequestError, RunError
 from bench.quality import Manner, Outcome
-from bench.records import ANSWERED, Endpoint, Measurement, Message, Request
-from bench.runs.batches import Batches
+from bench.records import Measurement, Message, Request
 from bench.terminal import Lines
 from bench.wires import names as wire_names
 from tests.batch_fake import IN_TOKENS, KEY, OUT_TOKENS, Fake, Hold, Plan, Trouble, batch_fake
+from tests.batch_runs import PACE, PROVIDERS, Ear, N, asked, drive, endpoint
 from tests.quality_runs import BENCH, bench, environment, right_answers
-from tests.store import header
 
-PACE = Pace(first_s=0.01, longest_s=0.03, settle_s=0.3, give_up_s=3.0, submit_s=3.0)
-PROVIDERS = {
-    "openai": ("openai", "openai_chat", "openai/v1"),
-    "responses": ("openai", "openai_responses", "openai/v1"),
-    "groq": ("groq", "openai_chat", "groq/v1"),
-    "together": ("together", "openai_chat", "together/v1"),
-    "mistral": ("mistral", "openai_chat", "mistral/v1"),
-    "anthropic": ("anthropic", "anthropic", "anthropic/v1"),
-    "gemini": ("google", "gemini", "gemini/v1beta"),
-}
 MODELS = {"openai": "gpt-4o-mini", "anthropic": "claude-haiku-4-5", "google": "gemini-2.5-flash"}
 FOUR = ("openai", "mistral", "anthropic", "gemini")
 """Each API once; the others speak OpenAI's."""
-N = 6
 UNTIMED = (
     "sched_ns", "sent_ns", "headers_ns", "first_event_ns", "first_token_ns", "first_answer_ns", "last_token_ns",
     "end_ns", "read_lag_max_ns", "merged_reads", "inflight", "connection_reused", "stamp_source",
@@ -65,82 +50,6 @@ def fake() -> Iterator[Fake]:
 
 
 # ------------------------------------------------------------------------------------ the driver alone, in a run folder
-
-
-class Ear:
-    """Hears what a user would be told."""
-
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-        self.holds: list[float] = []
-        self.final: list[bool] = []
-
-    def attempted(self, measurement: Measurement, *, final: bool) -> None:
-        self.final.append(final)
-
-    def holding(self, seconds: float) -> None:
-        self.holds.append(seconds)
-
-    def told(self, line: str) -> None:
-        self.lines.append(line)
-
-
-def endpoint(url: str, name: str) -> Endpoint:
-    provider, wire, path = PROVIDERS[name]
-    quirks = load().providers[provider].quirks_of("m", wire)
-    return Endpoint(
-        target_id=f"{name}:m", base_url=f"{url}/{path}", wire=wire, model="m", key_ref="env:BATCH_KEY", quirks=quirks
-    )
-
-
-def asked(n: int = N) -> list[Request]:
-    return [
-        Request(
-            request_id=f"{i:02d}{os.urandom(8).hex()}",
-            request_key=f"key-{i}",
-            messages=(Message(role="user", content=f"question number {i}"),),
-            max_tokens=20,
-            task="quick_add",
-            doc_id=i,
-        )
-        for i in range(n)
-    ]
-
-
-def drive(
-    url: str,
-    name: str,
-    results: Path,
-    requests: list[Request],
-    *,
-    budget: Budget | None = None,
-    ear: Ear | None = None,
-    pace: Pace = PACE,
-    terms: dict[str, int] | None = None,
-) -> dict[str, Measurement]:
-    """One session over the run in `results`, made if it isn't there; what is answered is not asked again."""
-    found = runs.folders(results)
-    api = load().providers[PROVIDERS[name][0]].batch
-    assert api is not None
-    with runs.reopen(found[0]) if found else runs.create(results, header()) as run:
-        known = run.answers()
-        answered = {key for key, m in known.items() if m.status in ANSWERED}
-        missing = [_next(r, known.get(r.request_key)) for r in requests if r.request_key not in answered]
-        batching = Batching(
-            endpoint(url, name),
-            run,
-            api.model_copy(update=terms or {}),
-            batch.api(api.api),
-            budget=budget or Budget(max_usd=None, price=None),
-            listener=ear or Ear(),
-            pace=pace,
-        )
-        return asyncio.run(batching.ask_all(missing))
-
-
-def _next(request: Request, last: Measurement | None) -> Request:
-    """As every session of a run names its attempts."""
-    return request if last is None else replace(request, attempt=last.attempt + 1, request_id=os.urandom(16).hex())
 
 
 def rows(results: Path) -> list[Measurement]:
@@ -454,46 +363,12 @@ POINTS = [
 ]  # fmt: skip
 
 
-def child(url: str, name: str, results: str, ids: str, state: str, when: str) -> None:
-    """What runs in the process that is killed: by itself, at the point it was told."""
-
-    def die() -> None:
-        os.kill(os.getpid(), signal.SIGKILL)
-
-    if state == "row":
-        append, seen = runs.Run.append, [0]
-
-        def appending(self: runs.Run, m: Measurement) -> None:
-            append(self, m)
-            seen[0] += 1
-            if seen[0] == int(when):
-                die()
-
-        runs.Run.append = appending  # type: ignore[method-assign]
-    elif state in ("look", "results"):
-        module = batch.api(load().providers[PROVIDERS[name][0]].batch.api)  # type: ignore[union-attr]
-        setattr(module, state, lambda *_: die())
-    else:
-        note = Batches.note
-
-        def noting(self: Batches, tag: str, step: str, **facts: Any) -> None:
-            if step == state and when == "before":
-                die()
-            note(self, tag, step, **facts)
-            if step == state:
-                die()
-
-        Batches.note = noting  # type: ignore[method-assign]
-    requests = [replace(r, request_id=i) for r, i in zip(asked(), ids.split(","), strict=True)]
-    drive(url, name, Path(results), requests)
-
-
 def killed(fake: Fake, name: str, results: Path, requests: list[Request], state: str, when: str) -> int:
     """The return code of a child that was to kill itself there."""
     ids = ",".join(request.request_id for request in requests)
     told = ", ".join(map(repr, (fake.url, name, str(results), ids, state, when)))
     done = subprocess.run(
-        [sys.executable, "-c", f"from tests.test_batch import child; child({told})"],
+        [sys.executable, "-c", f"from tests.batch_runs import child; child({told})"],
         env={**environment(), "BATCH_KEY": KEY},
         timeout=60,
         capture_output=True,
@@ -535,7 +410,7 @@ def test_a_run_killed_while_the_provider_works_goes_on(fake: Fake, tmp_path: Pat
     fake.holds = [hold]
     requests = asked()
     ids = ",".join(request.request_id for request in requests)
-    code = f"from tests.test_batch import child; child({fake.url!r}, 'openai', {str(tmp_path)!r}, {ids!r}, 'never', '')"
+    code = f"from tests.batch_runs import child; child({fake.url!r}, 'openai', {str(tmp_path)!r}, {ids!r}, 'never', '')"
     process = subprocess.Popen([sys.executable, "-c", code], env={**environment(), "BATCH_KEY": KEY})
     assert hold.reached.wait(30)
     process.kill()
@@ -773,3 +648,60 @@ def test_the_client_refuses_half_an_answer_and_one_too_large(fake: Fake) -> None
         call(fake, "GET", "/batches", at_most_bytes=10)
     with pytest.raises(Refused, match="HTTP 404: no batch nowhere"):
         call(fake, "GET", "/batches/nowhere")
+
+
+# --------------------------------------------------------------------------------------------------- the official SDKs
+
+
+def test_openais_own_client_drives_the_same_provider(fake: Fake) -> None:
+    """So the provider these tests are held to speaks as the real one does, as far as its SDK can tell."""
+    openai = pytest.importorskip("openai")
+    client = openai.OpenAI(base_url=f"{fake.url}/openai/v1", api_key=KEY, max_retries=0)
+    body = {"model": "m", "messages": [{"role": "user", "content": "one two"}]}
+    line = json.dumps({"custom_id": "a", "method": "POST", "url": "/v1/chat/completions", "body": body})
+    file = client.files.create(file=("x.jsonl", line.encode()), purpose="batch")
+    made = client.batches.create(
+        input_file_id=file.id, endpoint="/v1/chat/completions", completion_window="24h", metadata={"gapbench": "t"}
+    )
+    assert [b.id for b in client.batches.list()] == [made.id]
+    assert client.batches.retrieve(made.id).status == "in_progress"
+    done = client.batches.retrieve(made.id)
+    assert (done.status, done.error_file_id) == ("completed", None)
+    row = json.loads(client.files.content(done.output_file_id).text)
+    answer = openai.types.chat.ChatCompletion.model_validate(row["response"]["body"])
+    assert answer.choices[0].message.content == fake.said("one two")
+    assert fake.refused == []
+
+
+def test_anthropics_own_client_drives_the_same_provider(fake: Fake) -> None:
+    anthropic = pytest.importorskip("anthropic")
+    client = anthropic.Anthropic(base_url=f"{fake.url}/anthropic", api_key=KEY, max_retries=0)
+    params = {"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": "one two"}]}
+    fake.plans = [Plan(items={1: "400"})]
+    made = client.messages.batches.create(requests=[{"custom_id": name, "params": params} for name in ("a", "b")])
+    assert [b.id for b in client.messages.batches.list()] == [made.id]
+    assert client.messages.batches.retrieve(made.id).processing_status == "in_progress"
+    assert client.messages.batches.retrieve(made.id).processing_status == "ended"
+    good, bad = client.messages.batches.results(made.id)
+    assert good.result.message.content[0].text == fake.said("one two")
+    assert bad.result.error.error.type == "invalid_request_error"
+    assert fake.refused == []
+
+
+def test_googles_own_client_drives_the_same_provider(fake: Fake, tmp_path: Path) -> None:
+    genai = pytest.importorskip("google.genai")
+    options = genai.types.HttpOptions(base_url=f"{fake.url}/gemini", api_version="v1beta")
+    client = genai.Client(api_key=KEY, http_options=options)
+    file = tmp_path / "x.jsonl"
+    asked_for = {"contents": [{"parts": [{"text": "one two"}], "role": "user"}]}
+    file.write_text(json.dumps({"key": "a", "request": asked_for}) + "\n")
+    up = client.files.upload(file=str(file), config={"mime_type": "jsonl", "display_name": "t"})
+    made = client.batches.create(model="m", src=up.name, config={"display_name": "t"})
+    assert [job.display_name for job in client.batches.list()] == ["t"]
+    assert client.batches.get(name=made.name).state.name == "JOB_STATE_RUNNING"
+    done = client.batches.get(name=made.name)
+    assert done.state.name == "JOB_STATE_SUCCEEDED"
+    row = json.loads(client.files.download(file=done.dest.file_name))
+    answer = genai.types.GenerateContentResponse.model_validate(row["response"])
+    assert answer.text == fake.said("one two")
+    assert fake.refused == []

@@ -38,7 +38,9 @@ class Pace:
     give_up_s: float = 3600.0
     """A provider that answers no look for this long stops the run; the batch goes on."""
     submit_s: float = 600.0
-    """The same while a batch is being sent; half a minute where no connection is made at all."""
+    """The same while a batch is being sent."""
+    unreachable_s: float = 30.0
+    """The same where no connection has been made at all."""
     settle_s: float = 60.0
     """A batch whose making was cut short may take so long to be listed; then there is none."""
     max_attempts: int = 3

@@ -86,6 +86,7 @@ class Batching:
         self._last: dict[str, Measurement] = {}
         self._most = min(terms.requests, MOST_REQUESTS)
         self._not_before = 0.0
+        self._reached = False
 
     async def ask_all(self, requests: Sequence[Request]) -> dict[str, Measurement]:
         """The last attempt of each request, by `request_key`; batches of this run that are still open are taken up.
@@ -198,6 +199,8 @@ class Batching:
                     raise
                 fits = False
             if not fits:
+                if not batch and not self._open:
+                    raise BudgetStop(f"{self._endpoint.target_id}: nothing more fits into the allowance")
                 break
             batch.append((self._waiting.popleft(), line))
         return batch
@@ -389,6 +392,8 @@ class Batching:
             return
         self._notes.note(sent.job.tag, "dropped", why="the batches that might have been it are others'")
         self._open.remove(sent)
+        for request in sent.requests:
+            self._budget.settle(self._rows.failed(request, ServerFault("it was never sent"), sent_at=sent.at))
         self._waiting.extend(sent.requests)
 
     # ------------------------------------------------------------------------------------------------------- trouble
@@ -433,18 +438,23 @@ class Batching:
         began, tries = time.monotonic(), 0
         while True:
             try:
-                return await call()
+                answer = await call()
             except Refused:
                 raise
             except RequestError as error:
                 tries += 1
-                patience_s = min(give_up_s, 30.0) if isinstance(error, Unreachable) and tries == 1 else give_up_s
-                if time.monotonic() - began >= patience_s:
+                never = isinstance(error, Unreachable) and not self._reached
+                if time.monotonic() - began >= (min(give_up_s, self._pace.unreachable_s) if never else give_up_s):
                     raise
                 await self._back_off(error, tries)
+            else:
+                self._reached = True
+                return answer
 
     async def _back_off(self, error: RequestError, tries: int) -> None:
         asked_s = error.retry_after_s if isinstance(error, (RateLimited, ServerFault)) else None
+        if (asked_s or 0.0) > self._pace.give_up_s:
+            raise error
         if asked_s:
             self._listener.holding(asked_s)
             await asyncio.sleep(asked_s)

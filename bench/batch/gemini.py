@@ -40,9 +40,10 @@ def line(job: Job, custom_id: str, body: Mapping[str, Any]) -> bytes:
 async def upload(client: Client, job: Job, lines: Sequence[bytes]) -> str | None:
     """The resumable protocol in its shortest form: begin, then everything at once."""
     content = b"\n".join(lines) + b"\n"
+    root, _, version = job.base_url.rpartition("/")
     begun = await client.call(
         "POST",
-        f"{_beside(job, 'upload')}/files",
+        f"{root}/upload/{version}/files",
         content=compact({"file": {"displayName": job.tag, "mimeType": "application/jsonl"}}),
         headers={
             "X-Goog-Upload-Protocol": "resumable",
@@ -97,8 +98,7 @@ async def results(client: Client, job: Job, state: State) -> tuple[list[Result],
     rows, unread = [row for row in inlined or [] if isinstance(row, dict)], 0
     file = name_of(output.get("responsesFile"))
     if file is not None:
-        address = f"{_beside(job, 'download')}/{file}:download?alt=media"
-        answered = await client.call("GET", address, at_most_bytes=MAX_RESULT_BYTES)
+        answered = await client.call("GET", f"/{file}:download?alt=media", at_most_bytes=MAX_RESULT_BYTES)
         rows, unread = objects_of(answered.body)
     return [_result(row) for row in rows], unread
 
@@ -112,12 +112,6 @@ def _result(row: Mapping[str, Any]) -> Result:
         return Result(key, 200, response)
     code = count(error.get("code")) or 0
     return Result(key, code if code >= 400 else STATUS.get(code), {"error": error})
-
-
-def _beside(job: Job, what: str) -> str:
-    """Files are uploaded and fetched beside the version part: `…/upload/v1beta`."""
-    root, _, version = job.base_url.rpartition("/")
-    return f"{root}/{what}/{version}"
 
 
 def _told(operation: Mapping[str, Any]) -> Mapping[str, Any]:
