@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -106,6 +107,10 @@ class Outcome:
     """Questions that do not fit the target."""
     context_tokens: int | None = None
     """What fits, where the target said so."""
+    models: Mapping[str, int] = field(default_factory=dict)
+    """Answers by the model that the server says gave them; the empty name where it did not say."""
+    hosts: Mapping[str, int] = field(default_factory=dict)
+    """The same by the host that a router names."""
 
 
 class Watcher(Protocol):
@@ -199,7 +204,7 @@ def _asked_of_the_endpoint(
         n_attempts=asker.n_attempts,
         stop=stop,
         limits=asker.limits,
-        **asker.lengths,
+        **asker.noticed,
     )
 
 
@@ -415,14 +420,21 @@ def _untouched(question: Question, path: Path) -> Outcome:
         n_items=len(found),
         n_answered=n_answered,
         n_replayed=len(found),
-        **_lengths(found.values()),
+        **_noticed(found.values()),
     )
 
 
-def _lengths(found: Iterable[Measurement]) -> dict[str, Any]:
-    """How many questions do not fit the target, and the smallest limit it named for that."""
-    limits = [limit for m in found if (limit := TooLong.limit_of(m.error)) is not None]
-    return {"n_too_long": len(limits), "context_tokens": min(filter(None, limits), default=None)}
+def _noticed(found: Iterable[Measurement]) -> dict[str, Any]:
+    """What the answers show of the target: what does not fit it, which models and which hosts they came from."""
+    limits, models, hosts = [], Counter[str](), Counter[str]()
+    for m in found:
+        if (limit := TooLong.limit_of(m.error)) is not None:
+            limits.append(limit)
+        if m.status in ANSWERED:
+            models[m.response_model or ""] += 1
+            hosts[m.routed_provider or ""] += 1
+    context_tokens = min(filter(None, limits), default=None)
+    return {"n_too_long": len(limits), "context_tokens": context_tokens, "models": +models, "hosts": +hosts}
 
 
 def _judged(question: Question, shelf: TaskShelf, asker: _FolderAsker, folder: runs.Run) -> BenchError | None:
@@ -465,7 +477,7 @@ class _FolderAsker(judge.Asker):
         self.n_asked = self.n_replayed = self.n_attempts = self.n_answered = 0
         self.unanswered: list[Measurement] = []
         self.limits: Lost | None = None
-        self.lengths: dict[str, Any] = {}
+        self.noticed: dict[str, Any] = {}
         self._too_long: dict[str, str] = {}
 
     def ask(self, requests: Sequence[Request]) -> dict[str, Measurement]:
@@ -488,7 +500,7 @@ class _FolderAsker(judge.Asker):
         found = replayed | answered
         self.n_answered = sum(m.status in ANSWERED for m in found.values())
         self.unanswered = [m for m in answered.values() if not self.n_answered or not _counts(m)]
-        self.lengths = _lengths(found.values())
+        self.noticed = _noticed(found.values())
         self._too_long = {m.request_id: str(m.error) for m in found.values() if TooLong.limit_of(m.error) is not None}
         return found
 

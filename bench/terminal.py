@@ -164,6 +164,10 @@ def remarks(outcome: Outcome) -> list[str]:
         fits = f"the {outcome.context_tokens} tokens it takes" if outcome.context_tokens else "it"
         told = f"{outcome.n_too_long} of {outcome.n_items} questions do not fit {fits}: unscored, and not asked again"
         lines.append(f"{outcome.target_id}: {told}")
+    for what, names in (("models", outcome.models), ("hosts", outcome.hosts)):
+        if len(names) > 1:
+            told = ", ".join(f"{name or 'unnamed'} ({n})" for name, n in sorted(names.items(), key=lambda x: -x[1]))
+            lines.append(f"{outcome.target_id}: the answers came from {len(names)} {what}: {printable(told)}")
     limits = outcome.limits.told() if outcome.limits is not None else None
     if limits is not None:
         lines.append(f"{outcome.target_id}: {limits}")

@@ -165,7 +165,7 @@ class Shop:
         httpx.post(f"{self.server.url}/control", json=list(rules), trust_env=False).raise_for_status()
 
     def run(self, shelf: TaskShelf) -> Outcome:
-        manner = Manner(max_usd=Decimal(10), patience=PATIENCE)
+        manner = Manner(max_usd=Decimal(1000), patience=PATIENCE)
         (question,) = quality.questions("quick", ["shop"], catalog=self.catalog, limit=LIMIT)
         return quality.run(question, self.results, manner, Lines(quiet=True), shelf=shelf)
 
@@ -236,6 +236,8 @@ def struck(server: Running, fault: Fault, folder: Path, shelf: TaskShelf, *, las
     row.first = told(first, states)
     row.check(states["WRONG"] == 0, "scored wrongly")
     checked(row, shop, first)
+    if fault.plan["fault"] == "renamed":
+        row.check(set(first.models) == {"fake", "fake-2"}, f"told of {dict(first.models)}")
     if fault.stops:
         row.check(first.stop is not None, "the run went on")
         row.check(len(shop.truth()) < 2 * N_ITEMS, "the server was asked in vain for long")

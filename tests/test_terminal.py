@@ -112,3 +112,9 @@ def test_one_line_says_what_became_of_a_run() -> None:
     assert terminal.ending(partly) == "t: 239 answers to 240 questions in 1.0 s"
     assert terminal.ending(again) == "t: all 240 answers in r from before; nothing was asked again"
     assert terminal.ending(stopped) == "t: stopped: it died"
+
+
+def test_a_model_that_was_swapped_on_the_way_is_told() -> None:
+    outcome = Outcome(run_id="r", target_id="t", models={"m-1": 3, "m-2": 21, "": 1}, hosts={"here": 25})
+    assert terminal.remarks(outcome) == ["t: the answers came from 3 models: m-2 (21), m-1 (3), unnamed (1)"]
+    assert terminal.remarks(Outcome(run_id="r", target_id="t", models={"": 25})) == []
