@@ -20,7 +20,10 @@ ONLY_IN = {
     "subprocess": {"engines", "load.crew", "machine", "scoring.code"},
     "torch": {"engines.embedded.train"},
 }
-MAKING = {"judge", "quality", "traffic", "client", "engines", "wires", "load", "canary", "machine"}
+MAKING = {
+    "judge", "quality", "traffic", "throttle", "announced", "limits", "batch", "client", "engines", "wires", "load",
+    "canary", "machine",
+}  # fmt: skip
 READING = {"analysis", "database", "charts", "page", "frontier", "cost"}
 NOUNS = {"records", "errors", "catalog"}
 
