@@ -18,7 +18,17 @@ from bench import analysis, batch, database, quality, runs
 from bench.budget import Budget
 from bench.catalog import Price, load
 from bench.client import Client
-from bench.errors import BudgetStop, ConfigError, EngineError, Garbled, Refused, RequestError, RunError
+from bench.errors import (
+    BudgetStop,
+    ConfigError,
+    EngineError,
+    Garbled,
+    RateLimited,
+    Refused,
+    RequestError,
+    RunError,
+    Unreachable,
+)
 from bench.quality import Manner, Outcome
 from bench.records import Measurement, Message, Request
 from bench.terminal import Lines
@@ -296,6 +306,27 @@ def test_a_provider_that_stays_away_stops_the_run_and_the_batch_is_taken_up_agai
     ear = Ear()
     drive(fake.url, "openai", tmp_path, requests, ear=ear)
     assert "waiting again for batch batch_0_openai, 6 requests" in ear.lines[0]
+    all_answered_once(fake, tmp_path)
+
+
+def test_a_provider_nobody_reaches_is_given_up_soon_and_a_very_long_wait_at_once(fake: Fake, tmp_path: Path) -> None:
+    with pytest.raises(Unreachable):
+        drive("http://127.0.0.1:9", "openai", tmp_path / "away", asked(), pace=replace(PACE, unreachable_s=0.1))
+    fake.troubles = [Trouble("GET", "batches/", "429", headers={"Retry-After": "86400"})]
+    requests = asked()
+    with pytest.raises(RateLimited):
+        drive(fake.url, "openai", tmp_path / "later", requests)
+    drive(fake.url, "openai", tmp_path / "later", requests)
+    all_answered_once(fake, tmp_path / "later")
+
+
+def test_a_batch_under_way_is_waited_for_even_beyond_a_lowered_allowance(fake: Fake, tmp_path: Path) -> None:
+    requests = asked()
+    assert killed(fake, "openai", tmp_path, requests, "created", "after") != 0
+    budget, ear = Budget(max_usd=Decimal("0.01"), price=FLAT), Ear()
+    drive(fake.url, "openai", tmp_path, requests, budget=budget, ear=ear)
+    assert any("can't be called back" in line for line in ear.lines)
+    assert budget.spent_usd == N * Decimal("0.03")
     all_answered_once(fake, tmp_path)
 
 
