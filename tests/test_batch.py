@@ -424,6 +424,16 @@ def test_a_run_killed_anywhere_goes_on_and_pays_nothing_twice(fake: Fake, tmp_pa
     assert reached == len(POINTS) - 2 * (name == "anthropic")
 
 
+def test_a_failure_written_down_before_the_kill_is_asked_again(fake: Fake, tmp_path: Path) -> None:
+    fake.plans = [Plan(items={0: "500"})]
+    requests = asked()
+    assert killed(fake, "openai", tmp_path, requests, "row", "4") != 0
+    drive(fake.url, "openai", tmp_path, requests)
+    assert [b.n for b in fake.batches.values()] == [6, 1]
+    all_answered_once(fake, tmp_path)
+    assert len(rows(tmp_path)) == N + 1
+
+
 def test_a_run_killed_twice_goes_on(fake: Fake, tmp_path: Path) -> None:
     requests = asked()
     assert killed(fake, "openai", tmp_path, requests, "created", "before") != 0
