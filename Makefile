@@ -3,13 +3,17 @@ PYTHON ?= python3
 VENV := .venv
 PY := $(VENV)/bin/python
 
-.PHONY: run test lint bench lock clean
+.PHONY: run test test-slow lint bench lock clean
 
 run: $(VENV)/.installed
 	$(VENV)/bin/bench run
 
 test: $(VENV)/.installed
 	$(PY) -m pytest
+
+# What `make test` leaves out: every point of a batch at which a process may die, at every provider, and the like.
+test-slow: $(VENV)/.installed
+	$(PY) -m pytest -m slow
 
 lint: $(VENV)/.installed
 	$(VENV)/bin/ruff check .

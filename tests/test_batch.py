@@ -409,7 +409,9 @@ def killed(fake: Fake, name: str, results: Path, requests: list[Request], state:
     return done.returncode
 
 
-@pytest.mark.parametrize("name", [*FOUR, "together"])
+@pytest.mark.parametrize(
+    "name", ["anthropic", *(pytest.param(n, marks=pytest.mark.slow) for n in (*FOUR, "together") if n != "anthropic")]
+)
 def test_a_run_killed_anywhere_goes_on_and_pays_nothing_twice(fake: Fake, tmp_path: Path, name: str) -> None:
     reached = 0
     for state, when in POINTS:
