@@ -216,6 +216,10 @@ class Budget:
         self._under_way[request.request_id] = ask
         return True
 
+    def hold(self, request: Request) -> None:
+        """Set it aside whether it fits or not: it is at the provider already, from an earlier session."""
+        self._under_way[request.request_id] = asked(request)
+
     def _check(self, worst: Most) -> None:
         learned = self.book.learned()
         why = f" ({learned})" if learned else ""

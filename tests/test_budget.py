@@ -199,6 +199,16 @@ def test_tokens_are_an_allowance_of_their_own_where_nothing_has_a_price() -> Non
         budget.reserve(request("c"))
 
 
+def test_what_an_earlier_session_left_at_the_provider_is_held_even_beyond_the_allowance() -> None:
+    budget = Budget(max_usd=Decimal("0.0012"), price=PRICE)
+    budget.hold(request("a"))
+    budget.hold(request("b"))
+    assert not budget.reserve(request("c"))
+    budget.settle(measured("a"))
+    budget.settle(measured("b"))
+    assert budget.spent_usd == Decimal("0.0012")
+
+
 def test_what_is_free_goes_on_when_the_dollars_are_spent() -> None:
     budget = Budget(max_usd=Decimal(-1), price=None)
     assert budget.reserve(request())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 import socket
 from dataclasses import dataclass
 from decimal import Decimal
@@ -250,3 +251,99 @@ def test_every_price_book_a_provider_names_exists() -> None:
 
     known = {each.id for each in providers}
     assert {p.price_book for p in PACKAGED.providers.values() if p.price_book} <= known
+
+
+# --------------------------------------------------------------------------------- service tiers, and long prompts
+
+LISTED = [
+    ("openai:gpt-5", "openai", "gpt-5"),
+    ("openai:gpt-5.4", "openai", "gpt-5.4"),
+    ("anthropic:claude-sonnet-4-5", "anthropic", "claude-sonnet-4-5"),
+    ("anthropic:claude-haiku-4-5", "anthropic", "claude-haiku-4-5"),
+    ("google:gemini-2.5-pro", "google", "gemini-2.5-pro"),
+    ("mistral:mistral-small-latest", "mistral", "mistral-small-latest"),
+]
+CONTEXTS = {
+    "batch": {"processing": "batch"},
+    "flex": {"service_tier": "flex"},
+    "priority": {"service_tier": "priority"},
+}
+
+
+@given(
+    st.sampled_from(LISTED),
+    st.sampled_from([None, "batch", "flex", "priority"]),
+    st.sampled_from([0, 1, 199_999, 200_000, 200_001, 272_000, 272_001, 900_000]) | st.integers(0, 10**6),
+    st.integers(0, 10**6),
+    st.floats(0, 1),
+)
+def test_our_arithmetic_is_that_of_genai_prices(
+    listed: tuple[str, str, str], tier: str | None, in_tokens: int, out_tokens: int, cached: float
+) -> None:
+    from genai_prices.data_snapshot import get_snapshot
+    from genai_prices.types import Usage
+
+    spec, book, model = listed
+    tariff = price.tariff_for(at(spec), NOV_2026, catalog=PACKAGED)
+    assert tariff is not None
+    provider, found = get_snapshot().find_provider_model(model, None, book, None)
+    cached_tokens = int(in_tokens * cached)
+    theirs = found.calc_price(
+        Usage(input_tokens=in_tokens, output_tokens=out_tokens, cache_read_tokens=cached_tokens),
+        provider,
+        genai_request_timestamp=NOV_2026,
+        price_context=CONTEXTS.get(tier or ""),
+    ).total_price
+    used = Used(in_tokens=in_tokens, out_tokens=out_tokens, in_cached_tokens=cached_tokens)
+    if tier is None or tariff.exactly(tier) is not None:
+        assert tariff.cost_usd(used, tier) == theirs
+    assert tariff.worst_usd(in_tokens, out_tokens) >= (tariff.cost_usd(used) or 0)
+
+
+@pytest.mark.parametrize("spec", ["openai:gpt-5", "anthropic:claude-haiku-4-5", "google:gemini-2.5-pro"])
+def test_a_batch_costs_half(spec: str) -> None:
+    full = price.price_for(at(spec), None, NOV_2026, PACKAGED)
+    half = price.price_for(at(spec), None, NOV_2026, PACKAGED, tier="batch")
+    assert full
+    assert half
+    assert (half.usd_per_mtok_in * 2, half.usd_per_mtok_out * 2) == (full.usd_per_mtok_in, full.usd_per_mtok_out)
+    assert half.id != full.id
+
+
+def test_a_batch_that_nobody_lists_costs_the_providers_share_and_elsewhere_nobody_knows() -> None:
+    listed = price.tariff_for(at("openai:gpt-4o-2024-08-06"), dt.date(2026, 1, 1), catalog=PACKAGED)
+    assert listed is not None
+    batch = listed.exactly("batch")
+    assert batch is not None
+    assert (batch.usd_per_mtok_in, batch.usd_per_mtok_out) == (Decimal("1.25"), Decimal(5))
+    assert batch.note == "0.5 of the standard price"
+    assert price.price_for(at("chutes:deepseek-ai/DeepSeek-V3.2-TEE"), None, NOV_2026, PACKAGED, tier="batch") is None
+    assert price.price_for(at("mistral:mistral-small-latest"), None, NOV_2026, PACKAGED, tier="flex") is None
+
+
+def test_a_price_the_target_declares_holds_at_every_tier() -> None:
+    own = at("openai:gpt-5").model_copy(update={"usd_per_mtok_in": Decimal(7), "usd_per_mtok_out": Decimal(8)})
+    found = price.price_for(own, None, NOV_2026, PACKAGED, tier="batch")
+    assert found is not None
+    assert found.usd_per_mtok_in == 7
+
+
+def test_a_long_prompt_is_reserved_at_the_step_it_can_reach() -> None:
+    tariff = price.tariff_for(at("openai:gpt-5.4"), NOV_2026, catalog=PACKAGED)
+    assert tariff is not None
+    assert tariff.worst_usd(272_000, 1000) == (272_000 * Decimal("2.5") + 1000 * 15) / 1_000_000
+    assert tariff.worst_usd(272_001, 1000) == (272_001 * Decimal(5) + 1000 * Decimal("22.5")) / 1_000_000
+
+
+def test_a_tariff_survives_the_run_folder() -> None:
+    tariff = price.tariff_for(at("openai:gpt-5.4"), NOV_2026, catalog=PACKAGED)
+    assert tariff is not None
+    assert price.Tariff.from_rows(json.loads(json.dumps(tariff.rows()))) == tariff
+    assert price.Tariff.from_rows([]) is None
+
+
+def test_a_tier_by_another_name_is_the_standard() -> None:
+    tariff = price.tariff_for(at("openai:gpt-5"), NOV_2026, catalog=PACKAGED)
+    assert tariff is not None
+    assert tariff.price("default") == tariff.price(None)
+    assert tariff.price("flex") != tariff.price(None)
