@@ -325,7 +325,7 @@ def test_a_batch_under_way_is_waited_for_even_beyond_a_lowered_allowance(fake: F
     assert killed(fake, "openai", tmp_path, requests, "created", "after") != 0
     budget, ear = Budget(max_usd=Decimal("0.01"), price=FLAT), Ear()
     drive(fake.url, "openai", tmp_path, requests, budget=budget, ear=ear)
-    assert any("can't be called back" in line for line in ear.lines)
+    assert any("waiting again for batch" in line for line in ear.lines)
     assert budget.spent_usd == N * Decimal("0.03")
     all_answered_once(fake, tmp_path)
 

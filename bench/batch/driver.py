@@ -38,6 +38,7 @@ NOT_STREAMED = ("stream", "stream_options")
 
 class Allowance(Protocol):
     def reserve(self, request: Request) -> bool: ...
+    def hold(self, request: Request) -> None: ...
     def settle(self, measurement: Measurement) -> object: ...
 
 
@@ -125,7 +126,7 @@ class Batching:
             under_way |= {request.request_key for request in pending}
             for request in pending:
                 self._tries[request.request_key] += 1
-                self._reserve_again(request)
+                self._budget.hold(request)
             self._tell(f"waiting again for batch {sent.ids[0]}, {len(pending)} requests")
         self._waiting = deque(request for request in self._waiting if request.request_key not in under_way)
 
@@ -145,13 +146,6 @@ class Batching:
             self._notes.note(noted.tag, "created", ids=ids, proved=self._api.PROVES)
             return Sent(job, requests, ids, self._api.PROVES, at)
         return Sent(job, requests, list(facts.get("ids") or ()), bool(facts.get("proved", True)), at)
-
-    def _reserve_again(self, request: Request) -> None:
-        """The money is spent already, whatever the allowance is by now."""
-        try:
-            self._budget.reserve(request)
-        except BudgetStop:
-            self._tell("a batch of an earlier session is under way beyond the allowance; it can't be called back")
 
     def _ended_ids(self) -> frozenset[str]:
         """Requests that have their row."""
