@@ -134,7 +134,20 @@ def test_what_is_not_about_the_questions_length_is_not_taken_for_it(status: int,
 
 def test_the_server_may_override_its_status() -> None:
     assert isinstance(fail(503, x_should_retry="false"), Refused)
-    assert isinstance(fail(400, x_should_retry="true"), ServerFault)
+    assert isinstance(fail(424, x_should_retry="true"), ServerFault)
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (429, {"error": {"type": "insufficient_quota", "message": "no credit"}}),
+        (402, {"error": {"message": "no balance"}}),
+        (401, {"error": {"message": "who?"}}),
+        (400, {"error": {"code": "context_length_exceeded", "message": "too long"}}),
+    ],
+)
+def test_no_server_makes_us_ask_again_for_what_will_be_the_same(status: int, body: dict[str, Any]) -> None:
+    assert isinstance(fail(status, body, x_should_retry="true"), Refused)
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Fold: recorded events with known stamps become the columns METRICS defines; a cut stream is never a short answer."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -180,6 +181,30 @@ def test_a_missing_usage_is_unknown_and_not_zero() -> None:
 def test_a_provider_that_leaves_reasoning_out_of_the_output_is_put_right() -> None:
     _, row = folded("openai_chat.reasoning", quirks={"output_excludes_reasoning": True})
     assert (row["out_tokens"], row["reasoning_tokens"]) == (57, 27)
+
+
+def test_a_last_usage_that_says_less_takes_nothing_back() -> None:
+    fold = new_fold()
+    fold.take(said("x"))
+    for usage in ({"prompt_tokens": 9, "completion_tokens": 3}, {"cost": 0.25}):
+        fold.take([(9, b"data: " + json.dumps({"choices": [], "usage": usage}).encode() + b"\n\n")])
+    row = fold.columns()
+    assert (row["in_tokens"], row["out_tokens"], row["provider_usd"]) == (9, 3, "0.25")
+
+
+@pytest.mark.parametrize("end", [b"\n", b""])
+def test_a_stream_that_calls_itself_json_is_read_as_the_stream_it_is(end: bytes) -> None:
+    stream = (RECORDED / "openai_chat.plain.sse").read_bytes()
+    lines = b"\n".join(
+        json.dumps({"message": {"content": text}, "done": not text, "done_reason": None if text else "stop"}).encode()
+        for text in ("a", "b", "")
+    )
+    for name, body, answer in (("openai_chat", stream, "Grüße aus 東京 🙂."), ("ollama", lines, "ab")):
+        fold = new_fold(name)
+        fold.expect_json()
+        fold.take([(1, body[:40]), (2, body[40:] + end)])
+        fold.close()
+        assert (fold.status(), fold.columns()["answer"]) == ("ok", answer)
 
 
 def test_a_server_that_ignored_stream_gives_one_token_event() -> None:

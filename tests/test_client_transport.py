@@ -383,3 +383,34 @@ def test_the_limit_on_open_files_is_raised_and_never_lowered() -> None:
 
 def test_the_certificates_are_the_systems() -> None:
     assert ssl.create_default_context().verify_mode is ssl.CERT_REQUIRED
+
+
+@pytest.mark.parametrize("lane", ["httpx", "raw"])
+def test_a_request_that_was_worked_on_for_long_is_never_sent_again_unasked(lane: Any) -> None:
+    """A kept connection that ends in the middle of the work (a balancer's patience) is a row, not a second bill."""
+    whole = b'{"choices":[{"message":{"content":"hi"},"finish_reason":"stop"}]}'
+    seen = 0
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal seen
+        for turn in range(2):
+            head = await reader.readuntil(b"\r\n\r\n")
+            length = next(x for x in head.lower().split(b"\r\n") if x.startswith(b"content-length")).split(b":")[1]
+            await reader.readexactly(int(length))
+            seen += 1
+            if turn == 1:
+                await asyncio.sleep(0.6)
+                break
+            said = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b"
+            writer.write(said % (len(whole), whole))
+            await writer.drain()
+        writer.close()
+
+    async def main() -> list[Measurement]:
+        async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+            port = server.sockets[0].getsockname()[1]
+            async with Client(endpoint(f"http://127.0.0.1:{port}/v1"), lane=lane) as client:
+                return [await client.send(ask()) for _ in range(2)]
+
+    first, second = run(main)
+    assert (first.status, second.status, second.retryable, seen) == ("ok", "stream_cut", True, 2)

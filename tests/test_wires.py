@@ -635,3 +635,40 @@ def test_a_shape_that_a_target_does_not_take_is_a_config_error(quirks: Any, more
 def test_the_completions_wire_takes_neither_tools_nor_schemas(more: Any) -> None:
     with pytest.raises(ConfigError, match="no tools and no answer_schema"):
         openai_completions.encode(endpoint("openai_completions"), ask(**more))
+
+
+def test_pieces_of_a_second_answer_are_left_out() -> None:
+    chunks = [
+        {"choices": [{"index": 1, "delta": {"content": "B"}, "finish_reason": "stop"}]},
+        {"choices": [{"index": 0, "delta": {"content": "A"}}]},
+        {"choices": [{"index": 0, "delta": {}, "finish_reason": ""}]},
+    ]
+    events = [openai_chat.decode(json.dumps(chunk).encode()) for chunk in chunks]
+    assert [(event.text, event.finish_reason) for event in events] == [("", None), ("A", None), ("", None)]
+
+
+def test_two_whole_calls_that_are_both_numbered_0_stay_two() -> None:
+    decode = openai_chat.decoder(endpoint())
+    calls = [
+        decode(json.dumps({"choices": [{"delta": {"tool_calls": [piece]}}]}).encode()).tool_calls[0]
+        for piece in (
+            {"index": 0, "function": {"name": "a", "arguments": "{}"}},
+            {"index": 0, "function": {"name": "b", "arguments": '{"x":'}},
+            {"index": 0, "function": {"name": "b", "arguments": "1}"}},
+        )
+    ]
+    assert [call.slot for call in calls] == [0, 1, 1]
+
+
+@pytest.mark.parametrize(
+    ("usage", "usd"),
+    [
+        ({"cost": 0, "is_byok": True, "cost_details": {"upstream_inference_cost": 0.02}}, "0.02"),
+        ({"cost": 0, "is_byok": True}, None),
+        ({"cost": 0.01, "is_byok": False}, "0.01"),
+        ({"cost": -5}, None),
+    ],
+)
+def test_what_a_router_bills_holds_what_the_provider_behind_it_bills(usage: dict[str, Any], usd: str | None) -> None:
+    event = openai_chat.decode(json.dumps({"choices": [], "usage": usage}).encode())
+    assert event.provider_usd == usd

@@ -372,3 +372,19 @@ def test_what_the_wire_or_the_target_cannot_carry_is_a_config_error() -> None:
     ):
         with pytest.raises(ConfigError, match=said):
             body(quirks, **more)
+
+
+def test_an_answer_that_only_the_end_brings_is_read_though_commentary_was_heard() -> None:
+    messages = [
+        {"type": "message", "phase": phase, "content": [{"type": "output_text", "text": text}]}
+        for phase, text in (("commentary", "let me see"), ("final_answer", "42"))
+    ]
+    events = [
+        {"type": "response.output_item.added", "output_index": 0, "item": {**messages[0], "content": []}},
+        {"type": "response.output_text.delta", "output_index": 0, "delta": "let me see"},
+        {"type": "response.completed", "response": {"object": "response", "status": "completed", "output": messages}},
+    ]
+    decode = openai_responses.decoder(Endpoint(target_id="t", base_url="http://x", wire="openai_responses", model="m"))
+    heard = [decode(json.dumps(event).encode()) for event in events]
+    assert "".join(event.text for event in heard) == "42"
+    assert "".join(event.reasoning for event in heard) == "let me see"

@@ -365,6 +365,9 @@ class Batching:
         """Keys of the questions that go into another batch."""
         if failure is not None and not isinstance(failure, RateLimited):
             return set()
+        if failure is not None and len(rows) > 1:
+            # The provider never ran it because it was too large: smaller ones follow, and this was no try.
+            self._tries.subtract(row.request_key for row in rows)
         return {
             row.request_key
             for row in rows

@@ -52,7 +52,7 @@ class Prepared:
     """A request, and what will go out for it: bytes in the raw lane, unless it is to be signed as it leaves."""
 
     request: Request
-    outgoing: httpx.Request | bytes
+    outgoing: httpx.Request | bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,8 @@ Redact = Callable[[str], str]
 MAX_ERROR_CHARS = 400
 RETRYABLE = frozenset({408, 409, 425, 429, 498, 500, 502, 503, 504, 520, 521, 522, 523, 524, 525, 526, 529})
 _RATE = frozenset({429, 498})
+_FOR_GOOD = frozenset({400, 401, 403, 404, 413, 422})
+"""Whatever the server says of retrying, these will be the same the next time."""
 _MONEY = re.compile(
     r"insufficient_quota|credit_balance|spend_?limit|billing_hard_limit|billing_error|exceeded_current_quota"
     r"|insufficient.{0,10}(balance|credit|fund)|limit: 0(?!\.?\d)"
@@ -130,8 +132,9 @@ def _status_in(error: Mapping[str, Any]) -> int:
 def _error(status: int, message: str, said: str, wait_s: float | None, should_retry: str | None) -> RequestError:
     """`said`: the whole of it, of which `message` may show only the beginning."""
     too_long = _is_too_long(status, said)
-    again = status in RETRYABLE and not too_long and not (status in _RATE and _MONEY.search(said))
-    if should_retry in ("true", "false"):
+    money = status == 402 or (status in _RATE and _MONEY.search(said) is not None)
+    again = status in RETRYABLE and not too_long and not money
+    if should_retry == "false" or (should_retry == "true" and not too_long and not money and status not in _FOR_GOOD):
         again = should_retry == "true"
     if not again and too_long:
         return TooLong(message, http_status=status or None, limit_tokens=limit_tokens(said))

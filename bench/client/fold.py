@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterable, Sequence
 from itertools import accumulate
 from typing import Any
 
+from pydantic_core import from_json
+
 from bench.client.failures import in_band, one_line
 from bench.client.pattern import Pattern
 from bench.client.schema import follows
@@ -35,13 +37,14 @@ class Fold:
     """One answer being put together; `take` what arrived, `close` at its end, then read `columns`."""
 
     def __init__(self, wire: Wire, endpoint: Endpoint, request: Request, redact: Redact = str) -> None:
+        self._wire = wire
         self._decode = decoder_of(wire, endpoint)
         self._endpoint = endpoint
         self.quirks = endpoint.quirks
         self._request = request
         self._redact = redact
         self._framer: Framing | None = framing_of(wire)
-        self._whole: list[bytes] = []
+        self._whole: list[tuple[int, bytes]] = []
         self._texts: list[str] = []
         self._text_ns: list[int] = []
         self._thoughts: list[str] = []
@@ -62,7 +65,7 @@ class Fold:
         self.done = False
 
     def expect_json(self) -> None:
-        """The server ignored `stream`: the whole body is one event."""
+        """The server says that it ignored `stream`: the whole body is one event, unless it is a stream all the same."""
         self._framer = None
 
     def take(self, arrived: Iterable[tuple[int, bytes]]) -> None:
@@ -70,21 +73,31 @@ class Fold:
         for stamp, piece in arrived:
             self._last_ns = stamp
             if self._framer is None:
-                self._whole.append(piece)
-                continue
-            for payload in self._framer.feed(piece):
-                text = self._pattern.text_of(payload)
-                if text:
-                    self._said(stamp, text)
-                else:
-                    self._event(stamp, payload)
+                self._whole.append((stamp, piece))
+            else:
+                self._cut(self._framer, stamp, piece)
+
+    def _cut(self, framer: Framing, stamp: int, piece: bytes) -> None:
+        for payload in framer.feed(piece):
+            text = self._pattern.text_of(payload)
+            if text:
+                self._said(stamp, text)
+            else:
+                self._event(stamp, payload)
 
     def close(self) -> None:
         """The body has ended; raises `Broken` when no finish reason was seen."""
-        if self._framer is None:
-            self._event(self._last_ns, b"".join(self._whole).strip())
-        else:
-            self._flush(self._framer)
+        framer = self._framer
+        if framer is None:
+            whole = b"".join(piece for _, piece in self._whole).strip()
+            if _is_one_value(whole):
+                self._event(self._last_ns, whole)
+            else:
+                framer = framing_of(self._wire)
+                for stamp, piece in self._whole:
+                    self._cut(framer, stamp, piece)
+        if framer is not None:
+            self._flush(framer)
         if self.end_ns is None and self.done and self._endpoint.quirks.get("end") == "done":
             self.end_ns, self.finish_reason = self._last_ns, "stop"
         if self.end_ns is None:
@@ -114,7 +127,9 @@ class Fold:
         if event.finish_reason is not None and self.end_ns is None:
             self.end_ns, self.finish_reason = stamp, event.finish_reason
         if event.usage is not None:
-            self._usage = event.usage
+            # The last word counts, but what it leaves out stands as it was said before.
+            before = self._usage or Usage()
+            self._usage = Usage(*(b if a is None else a for a, b in zip(event.usage, before, strict=True)))
         if event.timings is not None:
             self._timings = event.timings
         for piece in event.tool_calls:
@@ -237,11 +252,6 @@ class Fold:
         if self._usage is None:
             return {}
         counts = self._usage._asdict()
-        if self._endpoint.quirks.get("output_excludes_reasoning") and None not in (
-            counts["out_tokens"],
-            counts["reasoning_tokens"],
-        ):
-            counts["out_tokens"] += counts["reasoning_tokens"]
         return counts | {"tokens_source": None if counts["out_tokens"] is None else "server"}
 
     def _parted(self) -> tuple[str, str, int | None]:
@@ -261,6 +271,20 @@ class Fold:
     def _stamp_at(self, position: int) -> int:
         """Stamp of the event that brought this character of the visible text."""
         return self._text_ns[bisect_right(list(accumulate(map(len, self._texts))), position)]
+
+
+def _is_one_value(body: bytes) -> bool:
+    """Whether a body is JSON as a whole; what begins like it counts too, unless a line of it is JSON by itself."""
+    try:
+        from_json(body)
+    except ValueError:
+        head = body.partition(b"\n")[0].strip()
+        try:
+            from_json(head)
+        except ValueError:
+            return body[:1] in (b"{", b"[")
+        return False
+    return True
 
 
 def _joined_call(so_far: ToolDelta | None, piece: ToolDelta) -> ToolDelta:

@@ -12,6 +12,7 @@ import re
 import socket
 import ssl
 import sys
+import time
 from base64 import b64encode
 from collections import defaultdict
 from collections.abc import Callable, Mapping
@@ -27,6 +28,9 @@ from bench.client.readiness import Readiness, readiness
 from bench.client.stamps import KERNEL_STAMPS, SO_TIMESTAMPNS, Stamper
 
 _READ_BYTES = 256 << 10
+_STALE_S = 0.3
+"""A kept connection that ends this soon without a word had been closed before the request came; one that ends later may
+have been at work on it."""
 _OTHER_ADDRESS_S = 1.0
 """How long an address may keep us waiting while the host has another one."""
 
@@ -108,8 +112,8 @@ class Transport(httpx.AsyncBaseTransport):
         await self.aclose()
 
     async def _answered(self, origin: Origin, raw: bytes, timeouts: Timeouts, begun: Begun | None) -> Exchange:
-        """The exchange with its head. A kept connection that the server had closed is replaced once: it answered
-        nothing at all, so the request was not begun."""
+        """The exchange with its head. A kept connection that the server had closed is replaced once: one that ended at
+        once and without a word."""
         silence_s = timeouts.get("read")
         kept = self._kept(origin)
         if kept is not None:
@@ -117,7 +121,7 @@ class Transport(httpx.AsyncBaseTransport):
             try:
                 return await self._head(kept, exchange, timeouts)
             except (httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError):
-                if exchange.bytes_in:
+                if exchange.bytes_in or time.perf_counter_ns() - (exchange.sent_ns or 0) > _STALE_S * 1e9:
                     raise
         fresh = await self._connect(origin, timeouts.get("connect"))
         return await self._head(fresh, self._begin(fresh, raw, silence_s, begun, reused=False), timeouts)

@@ -103,10 +103,12 @@ class _Stream:
     def __init__(self, endpoint: Endpoint | None = None) -> None:
         quirks = endpoint.quirks if endpoint else {}
         self._bending = endpoint if "cost_at" in quirks or "route_at" in quirks else None
-        self._as_written = bool(quirks.get("output_excludes_reasoning"))
+        self._apart = bool(quirks.get("output_excludes_reasoning"))
         self._heard = False
         self._ids: list[str | None] = []
         """Id of the tool call in each slot."""
+        self._arguments: list[str] = []
+        """What each call's arguments are so far."""
         self._slots: dict[int, int] = {}
         """Slot of the newest call under each number of the server's."""
 
@@ -125,7 +127,7 @@ class _Stream:
         delta = self._delta(chunk, choice)
         text, thought = _content(delta.get("content"))
         counted = not _COUNTED.isdisjoint(chunk) or "usage" in choice
-        usage, usd = usage_of(chunk, choice, as_written=self._as_written) if counted else (None, None)
+        usage, usd = usage_of(chunk, choice, excludes_reasoning=self._apart) if counted else (None, None)
         finish = choice.get("finish_reason")
         calls = self._calls(delta) if delta.get("tool_calls") or delta.get("function_call") else ()
         return Event(
@@ -133,7 +135,7 @@ class _Stream:
             thought or _reasoning(delta),
             "".join(call.name + call.arguments for call in calls) if calls else "",
             text_of(delta.get("refusal"), "refusal"),
-            None if finish is None else str(finish),
+            str(finish) if finish else None,
             usage,
             error_of(chunk),
             name_of(chunk.get("id")),
@@ -178,7 +180,9 @@ class _Stream:
         if arguments is not None and not isinstance(arguments, str):
             # Whole calls of some servers carry an object instead of its text.
             arguments = json.dumps(arguments, ensure_ascii=False)
-        return ToolDelta(self._slot(piece.get("index"), identity, name), identity, name, arguments or "")
+        slot = self._slot(piece.get("index"), identity, name)
+        self._arguments[slot] += arguments or ""
+        return ToolDelta(slot, identity, name, arguments or "")
 
     def _slot(self, index: object, identity: str | None, name: str) -> int:
         """Which call a piece belongs to: by number, unless another id and name say that it is a new one."""
@@ -186,17 +190,28 @@ class _Stream:
         if isinstance(index, int):
             slot = self._slots.get(index)
             other = slot is not None and identity and name and ids[slot] not in (None, identity)
-            fresh = slot is None or other
+            # A call that is whole already, and another name without an id: some servers number all calls 0.
+            whole = slot is not None and name and identity is None and _is_json(self._arguments[slot])
+            fresh = slot is None or other or whole
         else:
             slot = ids.index(identity) if identity in ids and identity else len(ids) - 1
             fresh = slot < 0 or bool(name and (identity is None or ids[slot] != identity))
         if fresh or slot is None:
             slot = len(ids)
             ids.append(identity)
+            self._arguments.append("")
         if isinstance(index, int):
             self._slots[index] = slot
         ids[slot] = ids[slot] or identity
         return slot
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return True
 
 
 def _says(delta: object) -> bool:

@@ -106,13 +106,15 @@ def can_be_strict(schema: object) -> bool:
 
 
 def first_choice(chunk: Mapping[str, Any]) -> Mapping[str, Any]:
-    """`choices[0]`, or an empty mapping where there is none (usage, filter results, `choices: null`)."""
+    """`choices[0]`, or an empty mapping where there is none (usage, filter results, `choices: null`, pieces of a second
+    answer to the same question)."""
     choices = chunk.get("choices")
     if not choices:
         return {}
     if not isinstance(choices, list) or not isinstance(choices[0], dict):
         raise Garbled("`choices` of an event is not a list of objects")
-    return cast(dict[str, Any], choices[0])
+    first = cast(dict[str, Any], choices[0])
+    return first if first.get("index") in (0, None) else {}
 
 
 def error_of(chunk: Mapping[str, Any]) -> Mapping[str, Any] | None:
@@ -141,11 +143,11 @@ def error_of(chunk: Mapping[str, Any]) -> Mapping[str, Any] | None:
 
 
 def usage_of(
-    chunk: Mapping[str, Any], choice: Mapping[str, Any], *, as_written: bool = False
+    chunk: Mapping[str, Any], choice: Mapping[str, Any], *, excludes_reasoning: bool = False
 ) -> tuple[Usage | None, str | None]:
     """Token counts and billed dollars, from whichever of the known places holds them.
 
-    `as_written` leaves out the guess, by the server's own sum, that its output excludes reasoning.
+    `excludes_reasoning`: this server's output leaves reasoning out, whatever its own sum says (Perplexity's does too).
     """
     usage = chunk.get("usage") or object_at(chunk, "x_groq").get("usage") or choice.get("usage")
     if not isinstance(usage, dict):
@@ -168,10 +170,10 @@ def usage_of(
     )
     if out is None:
         return counted, usd_of(usage)
-    apart = reasoning if reasoning and not as_written else 0
-    if apart and count(usage.get("total_tokens")) == (counted.in_tokens or 0) + out + apart:
-        # The server's own sum says that it counts reasoning apart (xAI); in our arithmetic it is inside.
-        out += apart
+    beyond = (count(usage.get("total_tokens")) or 0) - (counted.in_tokens or 0) - out
+    if reasoning and (excludes_reasoning or beyond == reasoning):
+        # Counted apart, as xAI does and its sum shows; in our arithmetic it is inside.
+        out += reasoning
     # Perplexity bills the tokens of its citations as output.
     return counted._replace(out_tokens=out + (count(usage.get("citation_tokens")) or 0)), usd_of(usage)
 
@@ -185,7 +187,11 @@ def usd_of(usage: Mapping[str, Any]) -> str | None:
     if isinstance(cost, dict):
         cost = cost.get("total_cost")
     found = number(usage.get("estimated_cost") if cost is None else cost)
-    return None if found is None else format(Decimal(repr(found)), "f")
+    if usage.get("is_byok") and found is not None:
+        # With a key of one's own the router bills its fee only, and the provider behind it the rest.
+        upstream = number(object_at(usage, "cost_details").get("upstream_inference_cost"))
+        found = None if upstream is None else found + upstream
+    return None if found is None or found < 0 else format(Decimal(repr(found)), "f")
 
 
 def timings_of(chunk: Mapping[str, Any]) -> Timings | None:

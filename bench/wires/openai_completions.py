@@ -51,29 +51,29 @@ def decode(payload: bytes) -> Event:
 def decoder(endpoint: Endpoint) -> Decode:
     """`decode`, with cost and route from where the endpoint's quirks say they stand."""
     quirks = endpoint.quirks
-    as_written = bool(quirks.get("output_excludes_reasoning"))
-    if not as_written and "cost_at" not in quirks and "route_at" not in quirks:
+    apart = bool(quirks.get("output_excludes_reasoning"))
+    if not apart and "cost_at" not in quirks and "route_at" not in quirks:
         return decode
 
     def decode_bent(payload: bytes) -> Event:
         if payload == b"[DONE]":
             return DONE
         chunk = parse(payload)
-        return bent(_event(chunk, as_written=as_written), chunk, endpoint)
+        return bent(_event(chunk, apart=apart), chunk, endpoint)
 
     return decode_bent
 
 
-def _event(chunk: Mapping[str, Any], *, as_written: bool = False) -> Event:
+def _event(chunk: Mapping[str, Any], *, apart: bool = False) -> Event:
     choice = first_choice(chunk)
-    usage, usd = usage_of(chunk, choice, as_written=as_written)
+    usage, usd = usage_of(chunk, choice, excludes_reasoning=apart)
     finish = choice.get("finish_reason")
     return Event(
         text_of(choice.get("text"), "text"),
         "",
         "",
         "",
-        None if finish is None else str(finish),
+        str(finish) if finish else None,
         usage,
         error_of(chunk),
         name_of(chunk.get("id")),

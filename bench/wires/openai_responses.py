@@ -118,6 +118,8 @@ class _Stream:
         """Number of each item by its id, for events that name only one of the two."""
         self._asides: set[int] = set()
         """Numbers of the messages that are commentary."""
+        self._answered = False
+        """Whether any of the answer itself was heard, and not only thoughts and commentary."""
         self._said: set[int] = set()
         """Numbers of the items of which a piece was heard: what repeats it whole says nothing new."""
 
@@ -127,6 +129,7 @@ class _Stream:
             return DONE
         chunk = parse(payload)
         event = self._event(chunk)
+        self._answered = self._answered or bool(event.text or event.refusal or event.tool)
         return event if self._bending is None else bent(event, _response(chunk) or chunk, self._bending)
 
     def _event(self, chunk: Mapping[str, Any]) -> Event:
@@ -145,7 +148,7 @@ class _Stream:
             return self._told(response, "", _output(response))
         if response is not None:
             # Some servers send an answer whole, with the end of the stream.
-            unheard = not self._said and not self._alone
+            unheard = not self._answered and not self._alone
             return self._told(response, kind, _output(response) if unheard and kind in _ENDS else [])
         return Event(error=error_of(chunk))
 
