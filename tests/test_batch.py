@@ -268,6 +268,15 @@ def test_too_many_tokens_enqueued_means_smaller_batches(fake: Fake, tmp_path: Pa
     all_answered_once(fake, tmp_path)
 
 
+def test_a_batch_that_was_never_run_is_no_try_of_its_requests(fake: Fake, tmp_path: Path) -> None:
+    """More refusals for size than a question has tries: 6, then 3 and 3, then single ones."""
+    fake.plans = [Plan(end="limit")] * 3
+    pace = replace(PACE, max_attempts=2)
+    found = drive(fake.url, "openai", tmp_path, asked(), pace=pace)
+    assert len(found) == N
+    all_answered_once(fake, tmp_path)
+
+
 @pytest.mark.parametrize("what", ["401", "403"])
 def test_a_key_that_is_not_taken_stops_the_run_before_anything_is_made(fake: Fake, tmp_path: Path, what: str) -> None:
     fake.troubles = [Trouble("POST", "files", what)]
