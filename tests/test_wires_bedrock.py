@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from bench.client.fold import Fold
 from bench.errors import Broken, ConfigError, Garbled, RateLimited, Refused, RequestError, ServerFault
 from bench.records import Endpoint, Message, Request, Tool, ToolCall
-from bench.wires import Event, Usage, bedrock, framing_of
+from bench.wires import Event, Usage, bedrock, framing_of, listing_path
 from bench.wires.eventstream import MAX_HEADER_BYTES, MAX_PAYLOAD_BYTES, Frames
 
 RECORDED = Path(__file__).parent / "wires"
@@ -425,3 +425,7 @@ def test_usage_that_is_missing_or_broken_is_unknown() -> None:
     assert bedrock.decode(b'{"metadata":{"usage":{"outputTokens":-1}}}').usage == Usage()
     fold, row = folded(said("messageStop", {"stopReason": "end_turn"}))
     assert (fold.status(), row.get("tokens_source")) == ("ok", None)
+
+
+def test_models_are_listed_where_the_api_lists_them() -> None:
+    assert listing_path(bedrock) == "/foundation-models"

@@ -22,6 +22,8 @@ from bench.wires.common import count, merged, name_of, object_at, parse, placed,
 from bench.wires.eventstream import EventStream
 from bench.wires.reasoning import reasoning, temperature_of
 
+LISTING = "/foundation-models"
+"""ListFoundationModels of the API; it answers at the host `bedrock`, not at `bedrock-runtime`."""
 _EFFORT_AT = "outputConfig.effort"
 _BUDGET_AT = "additionalModelRequestFields.thinking.budget_tokens"
 _BUDGET_ON = {"additionalModelRequestFields": {"thinking": {"type": "enabled"}}}

@@ -1,4 +1,4 @@
-"""Asks real servers that others wrote, over every wire: `python tests/servers/run.py [NAME …] [--limit N] [--work DIR]`.
+"""Asks real servers that others wrote over every wire: `python tests/servers/run.py [NAME …] [--limit N] [--work DIR]`.
 
 Each server gets a virtual environment (or a folder of npm) in a temporary folder, serves a tiny model of random weights
 or canned answers on loopback, is looked at by `bench doctor`, is asked the suite quick, and is ended by its process id.
@@ -13,6 +13,7 @@ import collections
 import contextlib
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -30,7 +31,7 @@ from typing import Any
 HERE = Path(__file__).parent
 BENCH = Path(sys.executable).with_name("bench")
 READY_S = 180.0
-WORD = "loopback-only"
+WORD = "sk-loopback-only"
 ENV = {
     "SERVERS_KEY": WORD,
     "AWS_ACCESS_KEY_ID": WORD,
@@ -53,7 +54,7 @@ class Face:
 
 @dataclass(frozen=True)
 class Server:
-    """How a server is installed and started. In texts: {port}, {work}, {here}, {python}, {bin}, {behind} (llama.cpp)."""
+    """How a server is installed, started. Filled in: {port}, {work}, {here}, {python}, {bin}, {behind} = llama.cpp."""
 
     name: str
     install: tuple[str, ...]
@@ -137,14 +138,19 @@ SERVERS = (
         install=("litellm[proxy]",),
         files={"litellm.yaml": LITELLM},
         command=("{bin}/litellm", "--config", "{work}/litellm.yaml", "--host", "127.0.0.1", "--port", "{port}"),
-        env={"LITELLM_LOCAL_MODEL_COST_MAP": "True", "PATH": "{bin}:" + os.environ.get("PATH", "")},
+        env={
+            "LITELLM_MASTER_KEY": WORD,
+            "LITELLM_LOCAL_MODEL_COST_MAP": "True",
+            "PATH": "{bin}:" + os.environ.get("PATH", ""),
+        },
         ready="/health/liveliness",
         behind=True,
         faces=(
-            Face("openai_chat"),
-            Face("openai_responses"),
-            Face("anthropic", quirks=KEYED),
-            Face("gemini", "/v1beta", quirks=GOOGLE),
+            Face("openai_chat", key=True),
+            Face("openai_completions", key=True),
+            Face("openai_responses", key=True),
+            Face("anthropic", key=True, quirks=KEYED),
+            Face("gemini", "/v1beta", key=True, quirks=GOOGLE),
         ),
     ),
     Server(
@@ -331,7 +337,7 @@ def bench(work: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 def look(bed: Bed, target: str, limit: int) -> dict[str, Any]:
     """What doctor and a run said of one target."""
     asked = bench(bed.work, "doctor", target, "--json")
-    (bed.work / f"{target}.doctor.json").write_text(asked.stdout + asked.stderr)
+    (bed.work / f"{target}.doctor.json").write_text(asked.stdout)
     try:
         findings = json.loads(asked.stdout)
     except ValueError:
@@ -339,15 +345,18 @@ def look(bed: Bed, target: str, limit: int) -> dict[str, Any]:
     tally = collections.Counter(finding["state"] for finding in findings)
     ran = bench(bed.work, "run", "quick", "-t", target, "--limit", str(limit), "--fresh")
     (bed.work / f"{target}.run.txt").write_text(ran.stdout + ran.stderr)
-    folders = sorted((bed.work / "results" / "runs").glob(f"*{target}*"), key=lambda path: path.stat().st_mtime)
+    folders = sorted(
+        (bed.work / "results" / "runs").glob(f"*-{re.sub('[^A-Za-z0-9]+', '_', target)}-*"),
+        key=lambda path: path.stat().st_mtime,
+    )
     told: dict[str, Any] = {
         "doctor": {"rc": asked.returncode, **tally},
         "bad": [f"{one['what']}: {one['found']}" for one in findings if one["state"] == "bad"],
         "run": ran.returncode,
         "items": 0,
     }
-    if folders:
-        samples = [json.loads(line) for line in (folders[-1] / "samples.jsonl").read_text().splitlines()]
+    if folders and (kept := folders[-1] / "samples.jsonl").exists():
+        samples = [json.loads(line) for line in kept.read_text().splitlines()]
         first = {(one["task"], one["item_id"], one["repeat"]): one for one in samples}
         told["items"] = len(first)
         told["states"] = dict(collections.Counter(f"{one['state']} ({one['reason']})" for one in first.values()))
@@ -362,7 +371,8 @@ def requests(path: Path) -> dict[str, Any]:
     if not path.exists():
         return {}
     rows = duckdb.sql(
-        f"select status, finish_reason, tokens_source, in_tokens, out_tokens, chunks from '{path}' where kind = 'quality'"
+        "select status, finish_reason, tokens_source, in_tokens, out_tokens, chunks "
+        f"from '{path}' where kind = 'quality'"
     ).fetchall()
     return {
         "ends": dict(collections.Counter(f"{row[0]}/{row[1]}" for row in rows)),

@@ -22,8 +22,7 @@ def words() -> list[tuple[str, gguf.TokenType]]:
     """The vocabulary: three controls, 256 bytes, 1,000 made-up words."""
     controls = [("<unk>", gguf.TokenType.UNKNOWN), ("<s>", gguf.TokenType.CONTROL), ("</s>", gguf.TokenType.CONTROL)]
     raw = [(f"<0x{byte:02X}>", gguf.TokenType.BYTE) for byte in range(256)]
-    heads, tails = "b c d f g h k l m n".split(), "a e i o u".split()
-    syllables = [head + tail for head in heads for tail in tails]
+    syllables = [head + tail for head in "bcdfghklmn" for tail in "aeiou"]
     made = [first + second for first in syllables for second in syllables[:20]]
     return [*controls, *raw, *(("\u2581" + word, gguf.TokenType.NORMAL) for word in made)]
 
