@@ -28,6 +28,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import duckdb
+
 HERE = Path(__file__).parent
 BENCH = Path(sys.executable).with_name("bench")
 READY_S = 180.0
@@ -89,16 +91,7 @@ CANNED = json.dumps(
         "fixtures": [
             {
                 "match": {"model": "tiny"},
-                "response": {
-                    "content": "Aye, canned: \u4f60\u597d, caf\u00e9 \U0001f600. The answer is 42.",
-                    "usage": {
-                        "prompt_tokens": 17,
-                        "completion_tokens": 9,
-                        "total_tokens": 26,
-                        "input_tokens": 17,
-                        "output_tokens": 9,
-                    },
-                },
+                "response": {"content": "Aye, canned: \u4f60\u597d, caf\u00e9 \U0001f600. The answer is 42."},
             }
         ]
     }
@@ -360,33 +353,32 @@ def look(bed: Bed, target: str, limit: int) -> dict[str, Any]:
         first = {(one["task"], one["item_id"], one["repeat"]): one for one in samples}
         told["items"] = len(first)
         told["states"] = dict(collections.Counter(f"{one['state']} ({one['reason']})" for one in first.values()))
-        told.update(requests(folders[-1] / "requests.parquet"))
+    if folders:
+        told.update(requests(folders[-1]))
     return told
 
 
-def requests(path: Path) -> dict[str, Any]:
-    """Of all attempts: their ends, and how many had their tokens counted by the server."""
-    import duckdb
-
-    if not path.exists():
-        return {}
-    rows = duckdb.sql(
-        "select status, finish_reason, tokens_source, in_tokens, out_tokens, chunks "
-        f"from '{path}' where kind = 'quality'"
-    ).fetchall()
+def requests(folder: Path) -> dict[str, Any]:
+    """Of all attempts, those of getting ready too: their ends, and how many had their tokens counted."""
+    columns = ("status", "finish_reason", "in_tokens", "out_tokens")
+    if (sealed := folder / "requests.parquet").exists():
+        rows = duckdb.sql(f"select {', '.join(columns)} from '{sealed}'").fetchall()
+    else:
+        lines = map(json.loads, (folder / "requests.jsonl").read_text().splitlines())
+        rows = [tuple(line.get(name) for name in columns) for line in lines]
     return {
         "ends": dict(collections.Counter(f"{row[0]}/{row[1]}" for row in rows)),
-        "counted": sum(row[3] is not None and row[4] is not None for row in rows),
-        "sources": dict(collections.Counter(str(row[2]) for row in rows)),
+        "counted": sum(None not in row[2:] for row in rows),
         "requests": len(rows),
-        "chunks": sum(row[5] or 0 for row in rows),
     }
 
 
 def row(bed: Bed, version: str, face: Face, told: dict[str, Any]) -> str:
     doctor = told["doctor"]
     marks = "/".join(str(doctor.get(state, 0)) for state in ("ok", "note", "bad"))
-    states = ", ".join(f"{count} {state}" for state, count in told.get("states", {}).items()) or "none"
+    states = (
+        ", ".join(f"{count} {state}" for state, count in told.get("states", {}).items()) or f"none, exit {told['run']}"
+    )
     ends = ", ".join(f"{count} {end}" for end, count in told.get("ends", {}).items()) or "none"
     counted = f"{told.get('counted', 0)} of {told.get('requests', 0)}"
     return (
