@@ -126,6 +126,7 @@ AT = {
     "cost_scale": float,
     "effort_default": str,
     "ends": str,
+    "budget_min": int,
     "path": str,
     "only_wire": str,
     "reasoning": str,
@@ -155,14 +156,19 @@ CHOICES: dict[str, set[Any]] = {
     "sampling": {"free", "when_none", "fixed", "refused"},
     "cap_field": {"max_tokens", "max_completion_tokens"},
     "auth": {"bearer", "api-key", "x-api-key", "x-goog-api-key", *SIGNED},
-    "tools": {"auto", False},
+    "tools": {"auto", "when_none", False},
     "structured": {"json_schema", "json_object", False},
 }
 WORDS = {"none", "default", "minimal", "low", "medium", "high", "xhigh", "max"}
 
 
 def blocks(provider: Provider) -> list[tuple[str, dict[str, Any]]]:
-    return [("", provider.quirks), *provider.wire_quirks.items(), *provider.models.items()]
+    found = [("", provider.quirks), *provider.wire_quirks.items()]
+    for model, quirks in provider.models.items():
+        own = dict(quirks)
+        found += [(f"{model} on {wire}", some) for wire, some in own.pop("wire_quirks", {}).items()]
+        found.append((model, own))
+    return found
 
 
 @EVERY
@@ -177,7 +183,8 @@ def test_every_quirk_is_a_known_word_with_a_value_that_is_understood(provider: P
 
 @EVERY
 def test_what_is_said_of_a_models_thinking_fits_together(provider: Provider) -> None:
-    for model, quirks in provider.models.items():
+    for model, wire in [(each, wire) for each in provider.models for wire in wires_of(provider, each)]:
+        quirks = provider.quirks_of(model, wire)
         levels, thinks = quirks.get("reasoning_levels"), quirks.get("reasoning")
         assert levels is None or (levels and set(levels) <= WORDS), model
         assert quirks.get("effort_default") in {None, "none", *(levels or [])}, model
@@ -194,6 +201,30 @@ def test_what_is_said_of_a_models_thinking_fits_together(provider: Provider) -> 
             assert quirks["only_wire"] in provider.wires, model
         if thinks == "optional" and quirks.get("sampling") == "when_none" and levels and "none" not in levels:
             assert "reasoning_off" in quirks, f"{model}: nothing lets sampling through"
+
+
+def wires_of(provider: Provider, model: str) -> tuple[str, ...]:
+    """Those on which the model answers; a wire that its quirks name is one of the provider's."""
+    assert set(provider.models.get(model, {}).get("wire_quirks", {})) <= set(provider.wires), model
+    only = provider.quirks_of(model).get("only_wire")
+    return (only,) if only else provider.wires
+
+
+def test_a_models_quirks_of_one_wire_hold_on_that_wire_alone_and_win() -> None:
+    said = {
+        "name": "T", "id": "t", "layer": "hosted-open", "wires": ["openai_chat", "gemini"], "base_url": "https://t.io",
+        "quirks": {"budget_at": "a"}, "wire_quirks": {"gemini": {"budget_at": "b"}},
+        "models": {"m": {"budget_at": "c", "wire_quirks": {"gemini": {"budget_at": "d"}}}},
+    }  # fmt: skip
+    provider = Provider.model_validate(said)
+    assert [provider.quirks_of("m", wire) for wire in (None, "openai_chat", "gemini")] == [
+        {"budget_at": "c"}, {"budget_at": "c"}, {"budget_at": "d"}
+    ]  # fmt: skip
+    assert provider.quirks_of("other", "gemini") == {"budget_at": "b"}
+    assert from_provider(provider, "m", wire="gemini").quirks == {"budget_at": "d"}
+    for wrong in ({"gemini": {"budget_ad": "d"}}, {"gemini": "d"}, "gemini"):
+        with pytest.raises(ValueError, match=r"unknown quirk 'budget_ad'|no table of quirks by wire"):
+            Provider.model_validate({**said, "models": {"m": {"wire_quirks": wrong}}})
 
 
 def request(effort: str | None = None, thinking_tokens: int = 0) -> Request:

@@ -64,7 +64,7 @@ class Provider(Noun):
     """Sent with every request, by wire where only one needs them: see `wire_headers`."""
     wire_headers: dict[str, dict[str, str]] = Field(default_factory=dict)
     wire_quirks: dict[str, dict[str, Any]] = Field(default_factory=dict)
-    """Deviations on one wire; a model's own win over them."""
+    """Deviations on one wire; a model's own win over them, so a model says by wire what no other wire knows."""
     key_env: str | None = None
     key_env_also: tuple[str, ...] = ()
     """Other names that people give the variable; looked at when `key_env` is not set."""
@@ -76,7 +76,7 @@ class Provider(Noun):
     """Where it takes questions in bulk, at a lower price."""
     quirks: dict[str, Any] = Field(default_factory=dict)
     models: dict[str, dict[str, Any]] = Field(default_factory=dict)
-    """Quirks by exact model id; they win over the provider's."""
+    """Quirks by exact model id; they win over the provider's. Its own `wire_quirks`, by wire, win over these."""
     docs: str | None = None
     note: str = ""
     source: str = ""
@@ -104,11 +104,13 @@ class Provider(Noun):
     @field_validator("models")
     @classmethod
     def _model_quirks(cls, models: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
-        return {model: checked_quirks(quirks) for model, quirks in models.items()}
+        return {model: _checked_model(quirks) for model, quirks in models.items()}
 
     def quirks_of(self, model: str, wire: str | None = None) -> dict[str, Any]:
         """Deviations of this exact model id, on that wire: never found by a part of its name."""
-        return {**self.quirks, **self.wire_quirks.get(wire or "", {}), **self.models.get(model, {})}
+        own = dict(self.models.get(model, {}))
+        by_wire = own.pop("wire_quirks", {})
+        return {**self.quirks, **self.wire_quirks.get(wire or "", {}), **own, **by_wire.get(wire or "", {})}
 
     @property
     def key_names(self) -> tuple[str, ...]:
@@ -134,6 +136,15 @@ class Provider(Noun):
         if own is None:
             own = next((environ[name] for name in self.base_url_env if environ.get(name)), self.base_url)
         return own
+
+
+def _checked_model(quirks: Mapping[str, Any]) -> dict[str, Any]:
+    by_wire = quirks.get("wire_quirks", {})
+    if not isinstance(by_wire, dict) or not all(isinstance(some, dict) for some in by_wire.values()):
+        raise ValueError(f"wire_quirks = {by_wire!r} is no table of quirks by wire")
+    own = checked_quirks({word: value for word, value in quirks.items() if word != "wire_quirks"})
+    told = {wire: checked_quirks(some) for wire, some in by_wire.items()}
+    return {**own, "wire_quirks": told} if told else own
 
 
 class Openness(Noun):

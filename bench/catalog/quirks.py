@@ -14,6 +14,7 @@ QUIRKS: Mapping[str, str] = {
     "auth": "how the key travels: bearer (where nothing is said), sigv4 (AWS), google (an OAuth token minted from the "
     "account's file), or the name of the header that carries it bare: x-api-key, api-key, x-goog-api-key",
     "budget_at": "where in the body the number of thinking tokens goes: thinking.budget_tokens",
+    "budget_min": "the smallest number of thinking tokens that is accepted",
     "budget_on": "fragment sent along with a number of thinking tokens",
     "cost_at": "where in an event the billed dollars stand: usage.cost",
     "cost_scale": "what that number is multiplied by to give dollars: 1e-10",
@@ -43,7 +44,8 @@ QUIRKS: Mapping[str, str] = {
     "structured": "answers to a schema: json_schema (where nothing is said), json_object, or false",
     "system_role": "role under which a system message is sent",
     "temperature_min": "the smallest temperature accepted; a smaller one is not sent",
-    "tools": "false where the server takes none; auto where a call cannot be forced",
+    "tools": "false where the server takes none; auto where a call cannot be forced; when_none where it takes them "
+    "only without reasoning",
 }
 
 
