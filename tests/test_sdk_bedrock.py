@@ -195,7 +195,7 @@ def test_both_see_a_damaged_frame(server: Replay, sdk: Any) -> None:
 
 def asked(**more: Any) -> Request:
     messages = (Message(role="system", content="be brief"), Message(role="user", content="2+2? é🙂"))
-    return Request(request_id="r", request_key="k", messages=messages, max_tokens=7, **more)
+    return Request(request_id="r", request_key="k", messages=messages, **{"max_tokens": 7, **more})
 
 
 @pytest.mark.parametrize(
@@ -203,10 +203,11 @@ def asked(**more: Any) -> Request:
     [
         asked(),
         asked(stop=("\n",), tools=(TOOL,), tool_choice="add", temperature=0.5),
-        asked(tools=(TOOL, Tool(name="now")), tool_choice="required", thinking_tokens=2048, temperature=None),
+        asked(tools=(TOOL, Tool(name="now")), thinking_tokens=2048, max_tokens=4096, temperature=None),
+        asked(tools=(TOOL, Tool(name="now")), tool_choice="required"),
         asked(effort="high", answer_schema={"type": "object"}, extra={"serviceTier": {"type": "flex"}}),
     ],
-    ids=["plain", "a tool", "thinking", "schema"],
+    ids=["plain", "a tool", "thinking", "forced", "schema"],
 )
 def test_what_we_ask_is_valid_for_the_sdk_and_what_it_sends(server: Replay, sdk: Any, request_: Request) -> None:
     """botocore checks parameters against the service's own model, and sends the body and path that we send."""

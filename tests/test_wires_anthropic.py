@@ -384,6 +384,9 @@ def test_a_temperature_is_not_sent_where_the_model_thinks_or_refuses_it() -> Non
     assert "temperature" not in body(ask(effort="high"), effort_on={"thinking": {"type": "adaptive"}})
     assert "temperature" not in body(ask(extra={"thinking": {"type": "adaptive"}}))
     assert "temperature" not in body(sampling="refused")
+    at_high, when_none = {"output_config": {"effort": "high"}}, {"sampling": "when_none", "effort_default": "none"}
+    assert "temperature" not in body(ask(extra=at_high), **when_none)
+    assert body(**when_none)["temperature"] == 0.0
     assert body(ask(effort="none"))["temperature"] == 0.0
     assert body(ask(extra={"temperature": 1}))["temperature"] == 1
 
@@ -402,6 +405,9 @@ def test_effort_and_budget_stand_where_the_wire_has_them() -> None:
         body(ask(thinking_tokens=1024, max_tokens=1024))
     with pytest.raises(ConfigError, match="always thinks"):
         body(ask(effort="none"), reasoning="always")
+    assert body(ask(thinking_tokens=8), budget_min=1)["thinking"]["budget_tokens"] == 8
+    assert "thinking" not in body(ask(thinking_tokens=8, tools=(ADD,), tool_choice="add"), budget_at=False)
+    assert "thinking" not in body(ask(effort="none"), reasoning="none")
 
 
 @pytest.mark.parametrize(
@@ -443,6 +449,13 @@ def test_the_model_can_stand_in_the_address() -> None:
         (ask(logprobs=0), {}, "no log-probabilities"),
         (ask(tools=(ADD,)), {"tools": False}, "takes no tools"),
         (ask(tools=(ADD,), tool_choice="required"), {"tools": "auto"}, "cannot be made to call"),
+        (ask(tools=(ADD,), tool_choice="ad"), {}, "none of the request's tools; did you mean 'add'"),
+        (ask(thinking_tokens=1023, max_tokens=9000), {}, "1023 tokens for thinking are fewer than the 1024"),
+        (
+            ask(thinking_tokens=1024, max_tokens=9000, tools=(ADD,), tool_choice="required"),
+            {},
+            "cannot be made to call a tool while it thinks",
+        ),
         (ask(answer_schema={}), {"structured": False}, "takes no"),
         (ask(answer_schema={}), {"structured": "json_object"}, "takes no"),
         (ask(stop=("a", "b", "c")), {"stop_max": 2}, "3 stop sequences"),

@@ -383,7 +383,7 @@ def test_each_family_is_told_how_to_think_in_its_own_words() -> None:
     def told(request: Request, **quirks: Any) -> Any:
         return bedrock.encode(endpoint(**quirks), request).body.get("additionalModelRequestFields")
 
-    budget = ask(thinking_tokens=2048)
+    budget = ask(thinking_tokens=2048, max_tokens=4096)
     assert told(budget) == {"thinking": {"type": "enabled", "budget_tokens": 2048}}
     assert told(ask(effort="low"), effort_at="additionalModelRequestFields.reasoning_effort") == {
         "reasoning_effort": "low"
@@ -414,10 +414,40 @@ def test_what_the_wire_or_the_model_cannot_carry_is_a_config_error() -> None:
         bedrock.encode(endpoint(), ask(logprobs=1))
     with pytest.raises(ConfigError, match="takes no tools"):
         bedrock.encode(endpoint(tools=False), ask(tools=(ADD,)))
-    with pytest.raises(ConfigError, match="cannot be forced"):
+    with pytest.raises(ConfigError, match="cannot be made to call"):
         bedrock.encode(endpoint(tools="auto"), ask(tools=(ADD,), tool_choice="required"))
+    with pytest.raises(ConfigError, match="tool_choice = 'ad' is none of the request's tools; did you mean 'add'"):
+        bedrock.encode(endpoint(), ask(tools=(ADD,), tool_choice="ad"))
+    with pytest.raises(ConfigError, match="needs tools"):
+        bedrock.encode(endpoint(), ask(tool_choice="required"))
     with pytest.raises(ConfigError, match="no schema"):
         bedrock.encode(endpoint(structured=False), ask(answer_schema={}))
+    with pytest.raises(ConfigError, match="2 stop sequences and the target takes 1"):
+        bedrock.encode(endpoint(stop_max=1), ask(stop=("a", "b")))
+    assert "stopSequences" not in bedrock.encode(endpoint(stop_max=0), ask(stop=("a",))).body["inferenceConfig"]
+    with pytest.raises(ConfigError, match="1023 tokens for thinking are fewer than the 1024"):
+        bedrock.encode(endpoint(), ask(thinking_tokens=1023, max_tokens=4096))
+    with pytest.raises(ConfigError, match="2048 tokens for thinking are not less than max_tokens = 2048"):
+        bedrock.encode(endpoint(), ask(thinking_tokens=2048, max_tokens=2048))
+    with pytest.raises(ConfigError, match="while it thinks"):
+        bedrock.encode(endpoint(), ask(thinking_tokens=2048, max_tokens=4096, tools=(ADD,), tool_choice="add"))
+
+
+def test_no_budget_is_checked_where_none_is_sent() -> None:
+    asked = ask(thinking_tokens=10, max_tokens=4096, tools=(ADD,), tool_choice="add")
+    out = bedrock.encode(endpoint(budget_at=False), asked)
+    assert "additionalModelRequestFields" not in out.body
+    assert bedrock.encode(endpoint(reasoning="none"), ask(effort="none")).body == bedrock.encode(endpoint(), ask()).body
+
+
+def test_an_effort_in_the_requests_extra_holds_for_the_temperature() -> None:
+    def sent(**more: Any) -> bool:
+        quirks = {"sampling": "when_none", "effort_default": "medium"}
+        return "temperature" in bedrock.encode(endpoint(**quirks), ask(**more)).body["inferenceConfig"]
+
+    assert not sent()
+    assert sent(extra={"outputConfig": {"effort": "none"}})
+    assert not sent(extra={"output_config": {"effort": "none"}})
 
 
 def test_usage_that_is_missing_or_broken_is_unknown() -> None:

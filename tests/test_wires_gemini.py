@@ -385,6 +385,7 @@ def test_thinking_is_told_and_seen_and_not_asked_for_where_there_is_none() -> No
     off = {"generationConfig": {"thinkingConfig": {"thinkingLevel": "MINIMAL"}}}
     assert config(ask(effort="none"), reasoning_off=off)["thinkingConfig"] == {"thinkingLevel": "MINIMAL"}
     assert "thinkingConfig" not in config(reasoning="none")
+    assert "thinkingConfig" not in config(ask(effort="none"), reasoning="none", effort_at=False)
     assert "thinkingConfig" not in config(effort_default="none")
     told = config(ask(thinking_tokens=512), effort_default="none")["thinkingConfig"]
     assert told == {"includeThoughts": True, "thinkingBudget": 512}
@@ -431,6 +432,8 @@ def test_a_schema_for_the_answer_comes_with_its_media_type() -> None:
         (ask(logprobs=0), {"logprobs": False}, "no log-probabilities"),
         (ask(tools=(ADD,)), {"tools": False}, "takes no tools"),
         (ask(tools=(ADD,), tool_choice="add"), {"tools": "auto"}, "cannot be made to call"),
+        (ask(tools=(ADD,), tool_choice="ad"), {}, "none of the request's tools; did you mean 'add'"),
+        (ask(stop=("a", "b")), {"stop_max": 1}, "2 stop sequences"),
         (ask(answer_schema={}), {"structured": False}, "takes no"),
         (ask(stop=tuple("abcdef")), {}, "6 stop sequences"),
         (ask(effort="none"), {"reasoning": "always"}, "always thinks"),
@@ -440,6 +443,13 @@ def test_a_schema_for_the_answer_comes_with_its_media_type() -> None:
 def test_what_the_wire_cannot_carry_is_a_config_error(request_: Request, quirks: Any, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         body(request_, **quirks)
+
+
+def test_an_effort_in_the_requests_extra_holds_for_the_temperature() -> None:
+    quirks = {"sampling": "when_none", "effort_default": "none"}
+    assert config(**quirks)["temperature"] == 0.0
+    high = {"generationConfig": {"thinkingConfig": {"thinkingLevel": "HIGH"}}}
+    assert "temperature" not in config(ask(extra=high), **quirks)
 
 
 def test_quirks_take_things_out() -> None:

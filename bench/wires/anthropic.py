@@ -1,8 +1,9 @@
 """Anthropic Messages, as Anthropic, the clouds that resell Claude, and the `/anthropic` faces of other hosts speak it.
 
 Quirks besides those of `bench.wires.reasoning`: `path` (Vertex: the model stands in the address and not in the body),
-`stop_max`, `structured` (false: no schema), `tools` (false, or `auto`: no forced call), `extra_body`. A budget is sent
-as `thinking.type = enabled` and `none` as `disabled` unless `budget_on` and `reasoning_off` say otherwise.
+`stop_max`, `structured` (false: no schema), `tools` (false, or `auto`: no forced call), `budget_min` (1024 where
+nothing is said), `extra_body`. A budget is sent as `thinking.type = enabled` and `none` as `disabled` unless
+`budget_on` and `reasoning_off` say otherwise.
 
 There is no seed. Not sent either: stop strings of white space alone, which the server refuses, and a temperature where
 the model is asked to think or the version header is of 2026-10-21 or later; both are a 400.
@@ -18,8 +19,9 @@ from typing import Any
 from bench.errors import ConfigError, Garbled
 from bench.records import Endpoint, Message, Request
 from bench.wires import Event, Outgoing, ToolDelta, Usage
-from bench.wires.common import count, merged, name_of, object_at, parse, text_of
-from bench.wires.reasoning import reasoning, temperature_of
+from bench.wires.common import checked_stops, count, merged, name_of, object_at, parse, text_of
+from bench.wires.openai_chunk import checked_tools
+from bench.wires.reasoning import checked_budget, reasoning, temperature_of
 
 LISTING = "/models?limit=1000"
 VERBATIM = True
@@ -29,6 +31,8 @@ VERSION = "2023-06-01"
 """API version asked for where the endpoint's headers name none: the only one that takes a temperature."""
 _NO_SAMPLING = "2026-10-21"
 _ASKED = {"budget_on": {"thinking": {"type": "enabled"}}, "reasoning_off": {"thinking": {"type": "disabled"}}}
+_EFFORT_AT = "output_config.effort"
+_BUDGET_MIN = 1024
 _CHOICES = {"auto": "auto", "none": "none", "required": "any"}
 _HTTP = {
     "invalid_request_error": 400,
@@ -71,10 +75,8 @@ def encode(endpoint: Endpoint, request: Request) -> Outgoing:
     body = merged(merged(body, _schema(endpoint, request)), _thinking(endpoint, request))
     body = merged(merged(body, quirks.get("extra_body") or {}), request.extra)
     headers = _version(endpoint)
-    temperature = None if _refuses_temperature(body, {**headers, **endpoint.headers}) else temperature_of(
-        endpoint, request
-    )  # fmt: skip
-    if temperature is not None:
+    temperature = temperature_of(endpoint, request, _EFFORT_AT)
+    if temperature is not None and not _refuses_temperature(body, {**headers, **endpoint.headers}):
         body.setdefault("temperature", temperature)
     path = "/messages"
     if "path" in quirks:
@@ -94,28 +96,17 @@ def _refuses_temperature(body: Mapping[str, Any], headers: Mapping[str, str]) ->
 
 def _stops(endpoint: Endpoint, request: Request) -> dict[str, Any]:
     most = endpoint.quirks.get("stop_max")
-    stops = [stop for stop in request.stop if stop.strip()]
-    if not stops or most == 0:
-        return {}
-    if most is not None and len(stops) > most:
-        raise ConfigError(
-            f"task {request.task or request.request_id} wants {len(stops)} stop sequences and the target takes {most}; "
-            "use a task with fewer"
-        )
-    return {"stop_sequences": stops}
+    taken = replace(request, stop=tuple(stop for stop in request.stop if stop.strip()))
+    return {"stop_sequences": checked_stops(taken, most)} if taken.stop and most != 0 else {}
 
 
 def _tools(endpoint: Endpoint, request: Request) -> dict[str, Any]:
-    if not request.tools:
-        return {}
-    taken, choice = endpoint.quirks.get("tools"), request.tool_choice
-    if taken is False or (taken == "auto" and choice not in (None, "auto", "none")):
-        what = "takes no tools" if taken is False else f"cannot be made to call a tool (tool_choice = {choice!r})"
-        raise ConfigError(f"target {endpoint.target_id} {what}; leave it out, or take another model")
-    tools = []
-    for tool in request.tools:
+    tools, choice = [], request.tool_choice
+    for tool in checked_tools(endpoint, request):
         described = {"description": tool.description} if tool.description else {}
         tools.append({"name": tool.name, **described, "input_schema": dict(tool.parameters)})
+    if not tools:
+        return {}
     if choice is None:
         return {"tools": tools}
     told = {"type": _CHOICES[choice]} if choice in _CHOICES else {"type": "tool", "name": choice}
@@ -132,13 +123,8 @@ def _schema(endpoint: Endpoint, request: Request) -> dict[str, Any]:
 
 def _thinking(endpoint: Endpoint, request: Request) -> dict[str, Any]:
     bent = replace(endpoint, quirks={**_ASKED, **endpoint.quirks})
-    told = reasoning(bent, request, effort_at="output_config.effort", budget_at="thinking.budget_tokens")
-    budget = object_at(told, "thinking").get("budget_tokens")
-    if budget is not None and budget >= request.max_tokens:
-        raise ConfigError(
-            f"target {endpoint.target_id}: {budget} tokens for thinking are not less than max_tokens = "
-            f"{request.max_tokens}, of which they are a part; raise max_tokens or lower reasoning_budget"
-        )
+    told = reasoning(bent, request, effort_at=_EFFORT_AT, budget_at="thinking.budget_tokens")
+    checked_budget(endpoint, request, object_at(told, "thinking").get("budget_tokens"), _BUDGET_MIN)
     return told
 
 

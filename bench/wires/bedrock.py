@@ -2,7 +2,8 @@
 
 What Converse has no place for goes into `additionalModelRequestFields`, under the model's own names; quirks say where
 (`effort_at`, `budget_at`, `seed_field`, all with that prefix). Without quirks an effort goes to `outputConfig.effort`
-and a number of thinking tokens is asked for in Anthropic's words, the only ones on Bedrock that take a number.
+and a number of thinking tokens is asked for in Anthropic's words, the only ones on Bedrock that take a number
+(`budget_min`: 1024 where nothing is said).
 
 Source: the service model `bedrock-runtime` of botocore 1.44.8, docs.aws.amazon.com/bedrock.
 """
@@ -18,14 +19,16 @@ from urllib.parse import quote
 from bench.errors import ConfigError, Garbled
 from bench.records import Endpoint, Message, Request
 from bench.wires import Event, Outgoing, ToolDelta, Usage
-from bench.wires.common import count, merged, name_of, object_at, parse, placed, text_of, value_at
+from bench.wires.common import checked_stops, count, merged, name_of, object_at, parse, placed, text_of, value_at
 from bench.wires.eventstream import EventStream
-from bench.wires.reasoning import reasoning, temperature_of
+from bench.wires.openai_chunk import checked_tools
+from bench.wires.reasoning import checked_budget, reasoning, temperature_of
 
 LISTING = "/foundation-models"
 """ListFoundationModels of the API; it answers at the host `bedrock`, not at `bedrock-runtime`."""
 _EFFORT_AT = "outputConfig.effort"
 _BUDGET_AT = "additionalModelRequestFields.thinking.budget_tokens"
+_BUDGET_MIN = 1024
 _BUDGET_ON = {"additionalModelRequestFields": {"thinking": {"type": "enabled"}}}
 _CODES = {
     "accessDeniedException": 403,
@@ -73,26 +76,23 @@ def _message(message: Message) -> dict[str, Any]:
 
 def _inference(endpoint: Endpoint, request: Request) -> dict[str, Any]:
     config: dict[str, Any] = {"maxTokens": request.max_tokens}
-    temperature = temperature_of(endpoint, request)
+    temperature = temperature_of(endpoint, request, _EFFORT_AT)
     if temperature is not None:
         config["temperature"] = temperature
-    if request.stop and endpoint.quirks.get("stop_max", 1):
-        config["stopSequences"] = list(request.stop)
+    most = endpoint.quirks.get("stop_max")
+    if request.stop and most != 0:
+        config["stopSequences"] = checked_stops(request, most)
     return config
 
 
 def _tools(endpoint: Endpoint, request: Request) -> dict[str, Any]:
-    choice = request.tool_choice
-    if not request.tools or choice == "none":
-        return {}
-    allowed = endpoint.quirks.get("tools", True)
-    if allowed is False or (allowed == "auto" and choice not in (None, "auto")):
-        what = "takes no tools" if allowed is False else f"cannot be forced to call one (tool_choice = {choice!r})"
-        raise ConfigError(f"target {endpoint.target_id} {what}; choose another target for this task")
-    specs = []
-    for tool in request.tools:
+    """Converse has no choice `none`: the tools then stay out."""
+    specs, choice = [], request.tool_choice
+    for tool in checked_tools(endpoint, request) if choice != "none" else ():
         told = {"description": tool.description} if tool.description else {}
         specs.append({"toolSpec": {"name": tool.name, **told, "inputSchema": {"json": dict(tool.parameters)}}})
+    if not specs:
+        return {}
     config: dict[str, Any] = {"tools": specs}
     if choice is not None:
         words: dict[str, Any] = {"auto": {"auto": {}}, "required": {"any": {}}}
@@ -111,12 +111,15 @@ def _schema(endpoint: Endpoint, request: Request) -> dict[str, Any]:
 
 def _thinking(endpoint: Endpoint, request: Request) -> dict[str, Any]:
     quirks = {"budget_on": _BUDGET_ON, **endpoint.quirks}
-    if request.effort == "none" and not {"reasoning_off", "effort_at", "effort_words"} & quirks.keys():
+    wordless = not {"reasoning_off", "effort_at", "effort_words"} & quirks.keys()
+    if request.effort == "none" and wordless and quirks.get("reasoning") not in ("none", "always"):
         raise ConfigError(
             f"target {endpoint.target_id}: Bedrock has no word for reasoning_effort = 'none'; leave it out, or say how "
             "this model is told, in the quirk reasoning_off"
         )
-    return reasoning(replace(endpoint, quirks=quirks), request, effort_at=_EFFORT_AT, budget_at=_BUDGET_AT)
+    told = reasoning(replace(endpoint, quirks=quirks), request, effort_at=_EFFORT_AT, budget_at=_BUDGET_AT)
+    checked_budget(endpoint, request, value_at(told, _BUDGET_AT), _BUDGET_MIN)
+    return told
 
 
 def framing() -> EventStream:

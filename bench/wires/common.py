@@ -9,7 +9,8 @@ from typing import Any
 
 from pydantic_core import from_json
 
-from bench.errors import Garbled
+from bench.errors import ConfigError, Garbled
+from bench.records import Endpoint, Request
 
 LARGEST = 1e15
 
@@ -95,6 +96,26 @@ def placed(path: str, value: object) -> dict[str, Any]:
     for part in reversed(path.split(".")):
         value = {part: value}
     return value  # type: ignore[return-value]
+
+
+def checked_stops(request: Request, most: int | None) -> list[str]:
+    """The request's stop strings; ConfigError where they are more than a target takes."""
+    if most is not None and len(request.stop) > most:
+        raise ConfigError(
+            f"task {request.task or request.request_id} wants {len(request.stop)} stop sequences and the target takes "
+            f"{most}; use a task with fewer"
+        )
+    return list(request.stop)
+
+
+def checked_logprobs(endpoint: Endpoint, request: Request) -> int | None:
+    """How many log-probabilities beside the chosen token's are wanted, None for none at all.
+
+    ConfigError where the target has none to give, or invents them.
+    """
+    if request.logprobs is not None and endpoint.quirks.get("logprobs") is False:
+        raise ConfigError(f"target {endpoint.target_id} gives no log-probabilities; take another model or wire")
+    return request.logprobs
 
 
 def dollars(value: object, scale: object = 1) -> str | None:

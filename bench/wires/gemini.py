@@ -18,7 +18,19 @@ from urllib.parse import quote
 from bench.errors import ConfigError, Garbled
 from bench.records import Endpoint, Message, Request, TokenLogprob
 from bench.wires import Event, Outgoing, ToolDelta, Usage
-from bench.wires.common import count, merged, name_of, number, object_at, parse, placed, text_of
+from bench.wires.common import (
+    checked_logprobs,
+    checked_stops,
+    count,
+    merged,
+    name_of,
+    number,
+    object_at,
+    parse,
+    placed,
+    text_of,
+)
+from bench.wires.openai_chunk import checked_tools
 from bench.wires.reasoning import reasoning, temperature_of
 from bench.wires.sse import Framer
 
@@ -27,6 +39,7 @@ BLOCKED = "blockReason "
 """Before the reason, in the finish reason of an answer that never began because its prompt was blocked."""
 
 _THINKING = "generationConfig.thinkingConfig"
+_EFFORT_AT = f"{_THINKING}.thinkingLevel"
 _ASKED = {
     "effort_words": {word: word.upper() for word in ("minimal", "low", "medium", "high", "xhigh")},
     "reasoning_off": placed(f"{_THINKING}.thinkingBudget", 0),
@@ -69,30 +82,19 @@ def encode(endpoint: Endpoint, request: Request) -> Outgoing:
 def _config(endpoint: Endpoint, request: Request) -> dict[str, Any]:
     quirks = endpoint.quirks
     config: dict[str, Any] = {"maxOutputTokens": request.max_tokens}
-    temperature = temperature_of(endpoint, request)
+    temperature = temperature_of(endpoint, request, _EFFORT_AT)
     if temperature is not None:
         config["temperature"] = temperature
     seed_field = quirks.get("seed_field", "seed")
     if request.seed is not None and seed_field:
         config[seed_field] = request.seed
     if request.stop and quirks.get("stop_max", _STOP_MAX):
-        config["stopSequences"] = _stops(request, quirks.get("stop_max", _STOP_MAX))
-    if request.logprobs is not None:
-        if quirks.get("logprobs") is False:
-            raise ConfigError(f"target {endpoint.target_id} gives no log-probabilities; take another model")
+        config["stopSequences"] = checked_stops(request, quirks.get("stop_max", _STOP_MAX))
+    if checked_logprobs(endpoint, request) is not None:
         config["responseLogprobs"] = True
         if request.logprobs:
             config["logprobs"] = request.logprobs
     return config | _schema(endpoint, request)
-
-
-def _stops(request: Request, most: int) -> list[str]:
-    if len(request.stop) > most:
-        raise ConfigError(
-            f"task {request.task or request.request_id} wants {len(request.stop)} stop sequences and the target takes "
-            f"{most}; use a task with fewer"
-        )
-    return list(request.stop)
 
 
 def _schema(endpoint: Endpoint, request: Request) -> dict[str, Any]:
@@ -106,16 +108,12 @@ def _schema(endpoint: Endpoint, request: Request) -> dict[str, Any]:
 
 
 def _tools(endpoint: Endpoint, request: Request) -> dict[str, Any]:
-    if not request.tools:
-        return {}
-    taken, choice = endpoint.quirks.get("tools"), request.tool_choice
-    if taken is False or (taken == "auto" and choice not in (None, "auto", "none")):
-        what = "takes no tools" if taken is False else f"cannot be made to call a tool (tool_choice = {choice!r})"
-        raise ConfigError(f"target {endpoint.target_id} {what}; leave it out, or take another model")
-    declared = []
-    for tool in request.tools:
+    declared, choice = [], request.tool_choice
+    for tool in checked_tools(endpoint, request):
         described = {"description": tool.description} if tool.description else {}
         declared.append({"name": tool.name, **described, "parametersJsonSchema": dict(tool.parameters)})
+    if not declared:
+        return {}
     tools = {"tools": [{"functionDeclarations": declared}]}
     if choice is None:
         return tools
@@ -123,11 +121,12 @@ def _tools(endpoint: Endpoint, request: Request) -> dict[str, Any]:
     return {**tools, "toolConfig": {"functionCallingConfig": told}}
 
 
+def _bent(endpoint: Endpoint) -> Endpoint:
+    return replace(endpoint, quirks={**_ASKED, **endpoint.quirks})
+
+
 def _thinking(endpoint: Endpoint, request: Request) -> dict[str, Any]:
-    bent = replace(endpoint, quirks={**_ASKED, **endpoint.quirks})
-    told = reasoning(
-        bent, request, effort_at=f"{_THINKING}.thinkingLevel", budget_at=f"{_THINKING}.thinkingBudget"
-    )  # fmt: skip
+    told = reasoning(_bent(endpoint), request, effort_at=_EFFORT_AT, budget_at=f"{_THINKING}.thinkingBudget")
     quirks = endpoint.quirks
     off = request.effort == "none" or (quirks.get("effort_default") == "none" and not told)
     if off or quirks.get("reasoning") == "none":
