@@ -9,6 +9,8 @@ import re
 import shutil
 import tomllib
 from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -200,7 +202,8 @@ def test_what_is_said_of_a_models_thinking_fits_together(provider: Provider) -> 
         if "only_wire" in quirks:
             assert quirks["only_wire"] in provider.wires, model
         if thinks == "optional" and quirks.get("sampling") == "when_none" and levels and "none" not in levels:
-            assert "reasoning_off" in quirks, f"{model}: nothing lets sampling through"
+            offs = [provider.quirks_of(model, each).get("reasoning_off") for each in wires_of(provider, model)]
+            assert any(offs), f"{model}: nothing lets sampling through"
 
 
 def wires_of(provider: Provider, model: str) -> tuple[str, ...]:
@@ -275,6 +278,89 @@ def test_every_listed_model_can_be_asked_with_each_of_its_efforts(
         assert all("stop" not in text.replace("stop_", "") for text in told)
 
 
+_OPENAI = "model stream stream_options temperature seed stop logprobs reasoning_effort max_tokens max_completion_tokens"
+FIELDS = {
+    "openai_chat": f"{_OPENAI} messages top_logprobs tools tool_choice response_format store",
+    "openai_completions": f"{_OPENAI} prompt echo",
+    "openai_responses": "model input max_output_tokens store truncation stream stream_options temperature reasoning "
+    "include top_logprobs tools tool_choice text",
+    "anthropic": "model messages system max_tokens stream stop_sequences temperature thinking output_config tools "
+    "tool_choice",
+    "gemini": "contents systemInstruction tools toolConfig generationConfig",
+    "bedrock": "messages system inferenceConfig toolConfig outputConfig additionalModelRequestFields",
+    "ollama": "model messages stream truncate shift options think logprobs top_logprobs tools format",
+}
+"""What each wire knows, as its API has it."""
+OWN_FIELDS = {
+    ("deepseek", "openai_chat"): "thinking",
+    ("moonshot", "openai_chat"): "thinking",
+    ("zai", "openai_chat"): "thinking",
+    ("minimax", "openai_chat"): "thinking reasoning_split",
+    ("qwen", "openai_chat"): "enable_thinking thinking_budget",
+    ("mistral", "openai_chat"): "random_seed",
+    ("openrouter", "openai_chat"): "reasoning",
+    ("ionet", "openai_chat"): "reasoning",
+    ("cerebras", "openai_chat"): "disable_reasoning",
+    ("fireworks", "openai_chat"): "context_length_exceeded_behavior",
+    ("fireworks", "openai_completions"): "context_length_exceeded_behavior",
+    ("together", "openai_chat"): "context_length_exceeded_behavior",
+    ("together", "openai_completions"): "context_length_exceeded_behavior",
+    ("vllm", "openai_chat"): "chat_template_kwargs",
+    ("vllm", "openai_responses"): "chat_template_kwargs",
+    ("vllm", "anthropic"): "chat_template_kwargs",
+    ("sglang", "openai_chat"): "chat_template_kwargs",
+    ("vertex", "anthropic"): "anthropic_version",
+}
+"""What a host adds to a wire's fields."""
+
+
+@EVERY
+def test_a_body_of_a_wire_holds_no_field_of_another(provider: Provider) -> None:
+    wishes = (None, "none", "minimal", "low", "medium", "high", "xhigh", "max")
+    for wire in provider.wires:
+        added, seen = set(OWN_FIELDS.get((provider.id, wire), "").split()), set[str]()
+        known = {*FIELDS[wire].split(), *added}
+        for model in (*provider.models, "some-other-model"):
+            if wire not in wires_of(provider, model):
+                continue
+            endpoint = from_provider(provider, model, wire=wire, key_ref=None).endpoint()
+            for wish in (*map(request, wishes), request(thinking_tokens=1024)):
+                asked = replace(wish, messages=None, prompt="hi", seed=1)
+                with suppress(ConfigError):
+                    body = wire_named(wire).encode(endpoint, asked).body
+                    assert set(body) <= known, (wire, model, asked.effort, set(body) - known)
+                    seen |= set(body)
+        assert added <= seen, (wire, "not sent at all", added - seen)
+
+
+def test_claude_on_bedrock_is_told_to_think_in_the_words_of_its_generation() -> None:
+    def body(model: str, **more: Any) -> Any:
+        target = from_provider(PROVIDERS["bedrock"], f"us.anthropic.claude-{model}", key_ref=None)
+        return wire_named("bedrock").encode(target.endpoint(), request(**more)).body
+
+    adaptive = body("opus-4-6-v1", effort="max")
+    assert adaptive["outputConfig"] == {"effort": "max"}
+    assert adaptive["additionalModelRequestFields"] == {"thinking": {"type": "adaptive"}}
+    assert "temperature" not in adaptive["inferenceConfig"]
+    assert "additionalModelRequestFields" not in body("opus-4-5-20251101-v1:0", effort="high")
+    for model, word in (
+        ("opus-4-5-20251101-v1:0", "max"),
+        ("sonnet-4-5-20250929-v1:0", "low"),
+        ("opus-4-6-v1", "xhigh"),
+    ):
+        with pytest.raises(ConfigError, match=f"'{word}'"):
+            body(model, effort=word)
+    off = body("sonnet-4-6", effort="none")
+    assert off["additionalModelRequestFields"] == {"thinking": {"type": "disabled"}}
+    assert off["inferenceConfig"]["temperature"] == 0.0
+
+
+def test_gemma_is_told_nothing_of_thinking() -> None:
+    endpoint = from_provider(PROVIDERS["google"], "gemma-4-31b-it", key_ref=None).endpoint()
+    for asked in (request(), request("none"), request(thinking_tokens=512)):
+        assert "thinkingConfig" not in wire_named("gemini").encode(endpoint, asked).body["generationConfig"]
+
+
 @EVERY
 def test_every_wire_of_a_provider_makes_a_target_whose_fingerprint_is_its_own(provider: Provider) -> None:
     found = catalog._packaged()
@@ -308,6 +394,27 @@ def test_every_wire_of_a_provider_makes_a_target_whose_fingerprint_is_its_own(pr
         ("vertex+anthropic:claude-opus-5", "path", "/models/{model}:streamRawPredict"),
         ("bedrock:amazon.nova-pro-v1:0", "auth", "sigv4"),
         ("bedrock+openai_chat:openai.gpt-oss-120b", "auth", None),
+        ("bedrock:us.anthropic.claude-haiku-4-5-20251001-v1:0", "effort_at", False),
+        ("bedrock:eu.anthropic.claude-sonnet-4-5-20250929-v1:0", "effort_at", False),
+        ("bedrock:eu.anthropic.claude-opus-4-5-20251101-v1:0", "reasoning_levels", ["low", "medium", "high"]),
+        ("bedrock:global.anthropic.claude-sonnet-4-6", "reasoning_levels", ["low", "medium", "high", "max"]),
+        ("bedrock:anthropic.claude-opus-5-5", "reasoning", "always"),
+        ("bedrock:anthropic.claude-opus-5-5", "tools", "auto"),
+        ("bedrock+anthropic:anthropic.claude-opus-4-8", "effort_on", {"thinking": {"type": "adaptive"}}),
+        ("google+openai_chat:gemini-2.5-flash", "reasoning_off", None),
+        ("google+openai_chat:gemini-2.5-flash", "budget_at", False),
+        ("google+openai_chat:gemini-2.5-flash", "effort_at", None),
+        ("openai:gpt-5.6-sol", "reasoning_levels", ["none", "low", "medium", "high", "xhigh"]),
+        ("openai+openai_responses:gpt-5.6-sol", "reasoning_levels", ["none", "low", "medium", "high", "xhigh", "max"]),
+        ("openai+openai_responses:gpt-6-astra", "reasoning_levels", ["low", "medium", "high", "xhigh", "max"]),
+        ("openai:gpt-5.4", "tools", "when_none"),
+        ("openai+openai_responses:gpt-5.4", "tools", None),
+        ("openai:gpt-5.2", "tools", None),
+        ("openai:gpt-5", "logprobs", False),
+        ("openai:gpt-5.4", "logprobs", None),
+        ("deepseek:deepseek-flash", "tools", "auto"),
+        ("deepseek:deepseek-v4-pro", "tools", "auto"),
+        ("llama_cpp+anthropic:m", "budget_min", 1),
         ("openai:gpt-5.4", "sampling", "when_none"),
         ("openai:gpt-5.4", "effort_default", "none"),
         ("openai:gpt-5.5", "effort_default", "medium"),
