@@ -12,9 +12,7 @@ from tests.quality_runs import knowing_server
 
 LASTING = ("429 Retry-After: 1", "500", "cut mid-stream", "401 in the middle")
 """Of the faults that last for a whole run only these, one of a kind: each wears out the run's patience on 18 items."""
-CHOSEN = [
-    (name, act) for name, act in cases() if ", lasting" not in name or name.removesuffix(", lasting") in LASTING
-]
+CHOSEN = [(name, act) for name, act in cases() if ", lasting" not in name or name.removesuffix(", lasting") in LASTING]
 
 
 @pytest.fixture(scope="module")

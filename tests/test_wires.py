@@ -672,3 +672,20 @@ def test_two_whole_calls_that_are_both_numbered_0_stay_two() -> None:
 def test_what_a_router_bills_holds_what_the_provider_behind_it_bills(usage: dict[str, Any], usd: str | None) -> None:
     event = openai_chat.decode(json.dumps({"choices": [], "usage": usage}).encode())
     assert event.provider_usd == usd
+
+
+def test_tools_that_a_model_takes_only_without_thoughts_are_refused_with_them() -> None:
+    only = endpoint(tools="when_none", effort_default="medium")
+    ask = {"request_id": "r", "request_key": "k", "prompt": "q", "tools": (Tool(name="f"),)}
+    with pytest.raises(ConfigError, match="only with reasoning_effort = 'none'"):
+        openai_chat.encode(only, Request(**ask))  # type: ignore[arg-type]
+    body = openai_chat.encode(only, Request(**ask, effort="none")).body  # type: ignore[arg-type]
+    assert body["tools"][0]["function"]["name"] == "f"
+
+
+@pytest.mark.parametrize("wire", [openai_chat, openai_completions])
+def test_log_probabilities_that_a_target_cannot_give_are_refused(wire: Any) -> None:
+    asked = Request(request_id="r", request_key="k", prompt="q", logprobs=1)
+    with pytest.raises(ConfigError, match="gives no log-probabilities"):
+        wire.encode(endpoint(logprobs=False), asked)
+    assert "logprobs" in wire.encode(endpoint(), asked).body

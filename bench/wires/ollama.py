@@ -52,7 +52,7 @@ def encode(endpoint: Endpoint, request: Request) -> Outgoing:
 
 def _options(endpoint: Endpoint, request: Request) -> dict[str, Any]:
     options: dict[str, Any] = {"num_predict": request.max_tokens}
-    temperature = temperature_of(endpoint, request)
+    temperature = temperature_of(endpoint, request, "think")
     if temperature is not None:
         options["temperature"] = temperature
     seed_field = endpoint.quirks.get("seed_field", "seed")

@@ -12,7 +12,7 @@ from typing import Any
 from bench.errors import ConfigError, Garbled
 from bench.records import Endpoint, Message, Request, TokenLogprob
 from bench.wires import Decode, Event, Outgoing, ToolDelta
-from bench.wires.common import name_of, number, parse, text_of
+from bench.wires.common import checked_logprobs, name_of, number, parse, text_of
 from bench.wires.openai_chunk import (
     DONE,
     bent,
@@ -44,7 +44,7 @@ def encode(endpoint: Endpoint, request: Request) -> Outgoing:
     messages = request.messages or (Message(role="user", content=request.prompt or ""),)
     body = common_body(endpoint, request)
     body["messages"] = role_messages(messages, endpoint.quirks.get("system_role", "system"))
-    if request.logprobs is not None:
+    if checked_logprobs(endpoint, request) is not None:
         body["logprobs"] = True
         if request.logprobs:
             body["top_logprobs"] = request.logprobs

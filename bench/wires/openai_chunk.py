@@ -15,8 +15,8 @@ from typing import Any, cast
 from bench.errors import ConfigError, Garbled, nearest
 from bench.records import Endpoint, Request, Tool
 from bench.wires import Event, Timings, Usage
-from bench.wires.common import count, dollars, first_count, merged, name_of, number, object_at, value_at
-from bench.wires.reasoning import reasoning, temperature_of
+from bench.wires.common import checked_stops, count, dollars, first_count, merged, name_of, number, object_at, value_at
+from bench.wires.reasoning import reasoning, temperature_of, thinks
 
 DONE = Event(done=True)
 
@@ -35,7 +35,7 @@ def common_body(endpoint: Endpoint, request: Request) -> dict[str, Any]:
     if request.seed is not None and seed_field:
         body[seed_field] = request.seed
     if request.stop and quirks.get("stop_max", 4):
-        body["stop"] = _stops(request, quirks.get("stop_max"))
+        body["stop"] = checked_stops(request, quirks.get("stop_max"))
     body["stream"] = True
     stream_options = quirks.get("stream_options", {"include_usage": True})
     if stream_options:
@@ -49,20 +49,19 @@ def finished(body: dict[str, Any], endpoint: Endpoint, request: Request) -> dict
     return merged(merged(body, endpoint.quirks.get("extra_body") or {}), request.extra)
 
 
-def _stops(request: Request, stop_max: int | None) -> list[str]:
-    if stop_max is not None and len(request.stop) > stop_max:
-        raise ConfigError(
-            f"task {request.task or request.request_id} wants {len(request.stop)} stop sequences and the target takes "
-            f"{stop_max}; use a task with fewer"
-        )
-    return list(request.stop)
+def checked_tools(endpoint: Endpoint, request: Request, effort_at: str | None = "reasoning_effort") -> tuple[Tool, ...]:
+    """The request's tools; ConfigError if the target takes none, or cannot be made to call one as is wanted.
 
-
-def checked_tools(endpoint: Endpoint, request: Request) -> tuple[Tool, ...]:
-    """The request's tools; ConfigError if the target takes none, or cannot be made to call one as is wanted."""
+    `effort_at`: where this wire says how hard to think, because some models take tools only without thoughts.
+    """
     choice, takes = request.tool_choice, endpoint.quirks.get("tools", True)
     if request.tools and takes is False:
         raise ConfigError(f"target {endpoint.target_id} takes no tools; leave them out or use another target")
+    if request.tools and takes == "when_none" and thinks(endpoint, request, effort_at):
+        raise ConfigError(
+            f"target {endpoint.target_id} takes tools on wire {endpoint.wire!r} only with reasoning_effort = 'none'; "
+            "say so, or use wire 'openai_responses'"
+        )
     known = [tool.name for tool in request.tools]
     forced = choice not in (None, "auto", "none")
     if forced and takes == "auto":

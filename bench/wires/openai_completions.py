@@ -8,7 +8,7 @@ from typing import Any
 from bench.errors import ConfigError, Garbled
 from bench.records import Endpoint, Request, TokenLogprob
 from bench.wires import Decode, Event, Outgoing
-from bench.wires.common import name_of, number, parse, text_of
+from bench.wires.common import checked_logprobs, name_of, number, parse, text_of
 from bench.wires.openai_chunk import (
     DONE,
     bent,
@@ -36,7 +36,7 @@ def encode(endpoint: Endpoint, request: Request) -> Outgoing:
         raise ConfigError("wire 'openai_completions' takes no tools and no answer_schema; use a target on a chat wire")
     body = common_body(endpoint, request)
     body["prompt"] = request.prompt
-    if request.logprobs is not None:
+    if checked_logprobs(endpoint, request) is not None:
         body["logprobs"] = request.logprobs
     if request.echo:
         body["echo"] = True

@@ -13,7 +13,7 @@ from typing import Any
 from bench.errors import ConfigError, Garbled
 from bench.records import Endpoint, Message, Request
 from bench.wires import Decode, Event, Outgoing, ToolDelta, Usage
-from bench.wires.common import count, first_count, merged, name_of, object_at, parse, text_of
+from bench.wires.common import checked_logprobs, count, first_count, merged, name_of, object_at, parse, text_of
 from bench.wires.openai_chat import logprob_entries, role_messages
 from bench.wires.openai_chunk import (
     DONE,
@@ -58,14 +58,14 @@ def encode(endpoint: Endpoint, request: Request) -> Outgoing:
         "truncation": "disabled",
         "stream": True,
     }
-    temperature = temperature_of(endpoint, request)
+    temperature = temperature_of(endpoint, request, "reasoning.effort")
     if temperature is not None:
         body["temperature"] = temperature
     # The usage is always sent here; the option that asks for it belongs to the other wires.
     told = quirks.get("stream_options", {}) or {}
     if quirks.get("stream_options") is not False:
         body["stream_options"] = {"include_obfuscation": told.get("include_obfuscation", False)}
-    if request.logprobs is not None:
+    if checked_logprobs(endpoint, request) is not None:
         body["include"] = ["message.output_text.logprobs"]
         body["top_logprobs"] = request.logprobs
     body |= _shapes(endpoint, request)
@@ -76,7 +76,7 @@ def encode(endpoint: Endpoint, request: Request) -> Outgoing:
 def _shapes(endpoint: Endpoint, request: Request) -> dict[str, Any]:
     """Tools, which of them must be called, and the schema of the answer."""
     body: dict[str, Any] = {}
-    tools = checked_tools(endpoint, request)
+    tools = checked_tools(endpoint, request, "reasoning.effort")
     if tools:
         body["tools"] = [
             {
