@@ -27,7 +27,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -156,6 +156,7 @@ class Shop:
 
     def __init__(self, server: Running, folder: Path, url: str | None = None) -> None:
         self.server, self.folder, self.results = server, folder, folder / "results"
+        self.patience = PATIENCE
         self.toml = folder / "targets.toml"
         self.toml.write_text(TARGET.format(url=url or server.url))
         self.catalog: Catalog = load(self.toml)
@@ -165,7 +166,7 @@ class Shop:
         httpx.post(f"{self.server.url}/control", json=list(rules), trust_env=False).raise_for_status()
 
     def run(self, shelf: TaskShelf) -> Outcome:
-        manner = Manner(max_usd=Decimal(1000), patience=PATIENCE)
+        manner = Manner(max_usd=Decimal(1000), patience=self.patience)
         (question,) = quality.questions("quick", ["shop"], catalog=self.catalog, limit=LIMIT)
         return quality.run(question, self.results, manner, Lines(quiet=True), shelf=shelf)
 
@@ -229,6 +230,8 @@ def struck(server: Running, fault: Fault, folder: Path, shelf: TaskShelf, *, las
     """One fault of the server, from the 7th request on: for 6 requests, or until it is healed."""
     row = Row(fault=fault.name, how_long="lasting" if lasting else "6 requests")
     shop = Shop(server, folder)
+    if not lasting:
+        shop.patience = replace(PATIENCE, deadline_s=60.0)  # refusals may come one after the other
     last = {} if lasting else {"last": 8 if fault.name in SLOW else 12}
     shop.order([{"first": 7, **last, **fault.plan}])
     first = shop.run(shelf)
