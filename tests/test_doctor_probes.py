@@ -393,6 +393,7 @@ def test_every_wire_can_be_examined(wire: str, tmp_path: Path, monkeypatch: pyte
     for what in ("cap field", "stream", "reasoning", "temperature", "seed", "stop", "tools", "structured", "tokenizer"):
         assert what in found
     assert "usage ignores the prompt" in found["tokenizer"].found
+    assert ("binary frames" in found["stream shape"].found) == name.endswith(".bin")
     assert KEY not in json.dumps([each.as_dict() for each in found.values()])
 
 

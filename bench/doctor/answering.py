@@ -138,9 +138,7 @@ def _shape(visit: Visit, answer: Measurement) -> list[str]:
     told = [f"{answer.chunks} chunks with text"]
     if answer.out_tokens and answer.chunks:
         told[0] += f" ({answer.out_tokens / answer.chunks:.1f} tokens each)"
-    told.append("CRLF" if b"\r\n" in raw else "CR" if b"\r" in raw else "LF")
-    if re.search(rb"(?m)^:", raw):
-        told.append("comments")
+    told += _framed(raw)
     choices = [each for payload in payloads for each in payload.get("choices") or []]
     if choices and isinstance(choices[0], dict):
         delta = choices[0].get("delta")
@@ -152,6 +150,14 @@ def _shape(visit: Visit, answer: Measurement) -> list[str]:
     if (coding := visit.headers.get("content-encoding", "identity")) != "identity":
         told.append(f"{coding}, though it was not asked for")
     return told
+
+
+def _framed(raw: bytes) -> list[str]:
+    """Line ends and comments; frames of a length hold zero bytes, lines of JSON or of server-sent events none."""
+    if b"\0" in raw:
+        return ["binary frames"]
+    ends = "CRLF" if b"\r\n" in raw else "CR" if b"\r" in raw else "LF"
+    return [ends, "comments"] if re.search(rb"(?m)^:", raw) else [ends]
 
 
 def _usage_place(counted: list[dict[str, Any]]) -> str:
