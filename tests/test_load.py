@@ -222,7 +222,12 @@ def test_a_frozen_server_shows_in_every_request_that_was_due(server: Running, tm
     database.build(tmp_path)
     (shown,) = analysis.load_steps(tmp_path, [str(outcome.run_id)])
     assert expected_ms > 800
-    assert shown["ttft_sched_ms_p99"] == pytest.approx(expected_ms, rel=0.02)
+    told_ms = [(log[row["request_id"]].first("token") - row["sched_ns"]) / 1e6 for row in inside]
+    assert shown["ttft_sched_ms_p99"] == pytest.approx(float(np.quantile(told_ms, 0.99)), abs=2.0)
+    # By hand a thawed server answers all who wait at once; it takes a moment for each.
+    waited = [log[row["request_id"]] for row in rows if log[row["request_id"]].arrived_ns < thawed_ns]
+    drain_ms = (max(truth.first("token") for truth in waited) - thawed_ns) / 1e6
+    assert expected_ms - 2.0 < shown["ttft_sched_ms_p99"] < expected_ms + drain_ms + 2.0
 
     closed = load(server, tmp_path, name + "&answer=x", arrivals=["closed:3"], duration_s=seconds, shape="30x3")
     database.build(tmp_path)
