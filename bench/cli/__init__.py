@@ -9,9 +9,13 @@ from collections.abc import Callable
 from contextlib import closing
 from io import TextIOWrapper
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TextIO
+from typing import TYPE_CHECKING, Annotated, NoReturn, TextIO
 
 import typer
+
+from bench.cli import choose, compare, cost, gap, prices
+from bench.cli.options import RESULTS, Json, ResultsDir, Targets
+from bench.cli.printing import print_json, print_table, show_rows, tell_problems
 
 if TYPE_CHECKING:
     from bench.ledger import Ledger
@@ -30,21 +34,9 @@ db = typer.Typer(
     help="The index over all runs: build it, check it, ask it in SQL.", no_args_is_help=True, rich_markup_mode=None
 )
 app.add_typer(db, name="db")
+for verbs in (gap, compare, prices, cost, choose):
+    verbs.add_to(app)
 
-ResultsDir = Annotated[
-    Path,
-    typer.Option("--results", envvar="BENCH_RESULTS", help="Folder of runs and of bench.duckdb.", show_default=True),
-]
-Targets = Annotated[
-    list[str] | None,
-    typer.Option(
-        "-t",
-        "--target",
-        help="embedded:NAME, PROVIDER:MODEL, http://HOST:PORT/v1#MODEL, or an id from targets.toml. Repeatable.",
-    ),
-]
-Json = Annotated[bool, typer.Option("--json", help="One JSON value on stdout, nothing else there.")]
-RESULTS = Path("results")
 INTERRUPTED = 130
 GOING_ON = {"run": "the same command goes on where it stopped", "load": "`bench report` shows it, a load begins anew"}
 
@@ -77,7 +69,7 @@ def run(
 
     catalog = load()
     questions = quality.questions(suite, target, catalog=catalog, limit=limit, repeats=repeats, seed=seed, items=items)
-    _tell_problems([told for question in questions for told in quality.warnings(question.target)])
+    tell_problems([told for question in questions for told in quality.warnings(question.target)])
     manner = quality.Manner(
         fresh=fresh,
         concurrency=concurrency,
@@ -160,9 +152,9 @@ def plan(
     from bench.catalog import load
 
     questions = quality.questions(suite, target, catalog=load(), limit=limit, repeats=repeats, to_be_asked=False)
-    _tell_problems([told for question in questions for told in quality.warnings(question.target)])
+    tell_problems([told for question in questions for told in quality.warnings(question.target)])
     rows = [planning.plan(question, results) for question in questions]
-    _rows(rows, planning.COLUMNS, as_json, note=planning.NOTE)
+    show_rows(rows, planning.COLUMNS, as_json, note=planning.NOTE)
 
 
 @app.command()
@@ -185,7 +177,7 @@ def doctor(
     else:
         found = examination.machine(catalog, results)
     if as_json:
-        _print_json([finding.as_dict() for finding in found])
+        print_json([finding.as_dict() for finding in found])
     else:
         shown.show(found)
     raise typer.Exit(5 if any(f.bad for f in found) else 0)
@@ -206,7 +198,7 @@ def report(
     """Quality with intervals, speed, latency and price of what was measured."""
     from bench import database
 
-    _tell_problems(database.build(results).problems)
+    tell_problems(database.build(results).problems)
     if html is not None:
         from bench import page
 
@@ -215,7 +207,7 @@ def report(
     if as_json and run_id:
         from bench import analysis
 
-        _print_json(analysis.records(analysis.report(results, run_id)) + analysis.load_steps(results, run_id))
+        print_json(analysis.records(analysis.report(results, run_id)) + analysis.load_steps(results, run_id))
         return
     loads = _show_load(results, run_id or None, build=False) if not as_json else False
     _show_report(results, run_id or None, as_json=as_json, build=False, quiet=loads)
@@ -232,7 +224,7 @@ def show_ledger(
 
     found = ledger.read(ledger.find(results, run_id))
     if as_json:
-        _print_json(found.as_dict())
+        print_json(found.as_dict())
     else:
         _print_ledger(found)
 
@@ -251,11 +243,11 @@ def import_results(
 
     summary = imports.import_file(format_, path, results)
     if as_json:
-        _print_json(dataclasses.asdict(summary))
+        print_json(dataclasses.asdict(summary))
         return
-    _print_table(("what became of the file", "n"), summary.rows())
+    print_table(("what became of the file", "n"), summary.rows())
     what = "is a run now" if summary.added else "was there already; nothing was added"
-    _tell_problems(list(summary.notes))
+    tell_problems(list(summary.notes))
     print(f"{summary.run_id} {what}", file=sys.stderr)
     _show_load(results, [summary.run_id])
 
@@ -268,7 +260,7 @@ def list_targets(as_json: Json = False, results: ResultsDir = RESULTS) -> None:
 
     rows = listing.targets(load())
     if as_json:
-        _print_json(rows)
+        print_json(rows)
         return
     terminal.console().print(listing.target_table(rows))
     print(listing.TARGETS_NOTE)
@@ -284,7 +276,7 @@ def list_tasks(
     from bench import listing
 
     if name is None or as_json:
-        _rows(listing.tasks() if name is None else listing.items(name), listing.TASK_COLUMNS, as_json)
+        show_rows(listing.tasks() if name is None else listing.items(name), listing.TASK_COLUMNS, as_json)
         return
     for item in listing.items(name):
         print(f"── level {item['level']}: {item['id']}, expected {item['target']!r}\n{item['prompt']}\n")
@@ -301,7 +293,7 @@ def list_models(
     from bench.catalog import load
 
     rows = listing.models(load(), name)
-    _rows(rows, listing.MODEL_COLUMNS if name is None else tuple(rows[0]), as_json)
+    show_rows(rows, listing.MODEL_COLUMNS if name is None else tuple(rows[0]), as_json)
 
 
 @db.command("build")
@@ -314,9 +306,9 @@ def db_build(
     from bench import database
 
     built = database.build(results, fresh=fresh)
-    _tell_problems(built.problems)
+    tell_problems(built.problems)
     if as_json:
-        _print_json(built.as_dict())
+        print_json(built.as_dict())
     else:
         print(built.line())
     raise typer.Exit(5 if built.as_it_is else 0)
@@ -329,7 +321,7 @@ def db_check(as_json: Json = False, results: ResultsDir = RESULTS) -> None:
 
     problems = database.check(results)
     if as_json:
-        _print_json(problems)
+        print_json(problems)
     else:
         print("\n".join(problems) or "the index and the run folders agree")
     raise typer.Exit(5 if problems else 0)
@@ -346,9 +338,9 @@ def db_sql(
 
     columns, rows = database.sql(results, text)
     if as_json:
-        _print_json([dict(zip(columns, row, strict=True)) for row in rows])
+        print_json([dict(zip(columns, row, strict=True)) for row in rows])
     else:
-        _print_table(columns, rows)
+        print_table(columns, rows)
 
 
 # ------------------------------------------------------------------------------------------------------------- printing
@@ -360,10 +352,10 @@ def _show_report(
     from bench import analysis, database, terminal
 
     if build:
-        _tell_problems(database.build(results).problems)
+        tell_problems(database.build(results).problems)
     found = analysis.report(results, run_ids)
     if as_json:
-        _print_json(analysis.records(found))
+        print_json(analysis.records(found))
         return
     console = terminal.console()
     for (suite, version), part in found.groupby(["suite", "suite_version"], sort=True):
@@ -381,10 +373,10 @@ def _show_load(results: Path, run_ids: list[str] | None, *, as_json: bool = Fals
     from bench import analysis, database, load_tables, terminal
 
     if build:
-        _tell_problems(database.build(results).problems)
+        tell_problems(database.build(results).problems)
     rows = analysis.load_steps(results, run_ids)
     if as_json:
-        _print_json(rows)
+        print_json(rows)
         return bool(rows)
     console = terminal.console()
     for heading, tables, notes in load_tables.load_tables(rows, console.width):
@@ -412,39 +404,11 @@ def _print_ledger(found: Ledger) -> None:
     from bench import ledger
 
     print(f"{found.run_id}: {found.usd:f} $, {found.tokens} tokens")
-    _print_table(ledger.COLUMNS, found.table())
+    print_table(ledger.COLUMNS, found.table())
     print()
-    _print_table(ledger.SESSION_COLUMNS, found.session_table())
+    print_table(ledger.SESSION_COLUMNS, found.session_table())
     for note in found.notes:
         print(note)
-
-
-def _rows(rows: list[dict[str, Any]], columns: tuple[str, ...], as_json: bool, note: str = "") -> None:
-    if as_json:
-        _print_json(rows)
-        return
-    _print_table(columns, [[row.get(column) for column in columns] for row in rows])
-    if note:
-        print(note)
-
-
-def _print_table(columns: Any, rows: Any) -> None:
-    from bench import terminal
-
-    terminal.console().print(terminal.plain_table(columns, rows))
-
-
-def _print_json(value: Any) -> None:
-    import json
-
-    print(json.dumps(value, ensure_ascii=False, indent=1, default=str, allow_nan=False))
-
-
-def _tell_problems(problems: list[str]) -> None:
-    from bench.terminal import printable
-
-    for problem in problems:
-        print(f"warning: {printable(problem)}", file=sys.stderr)
 
 
 # ---------------------------------------------------------------------------------------------------- starting, ending

@@ -1,7 +1,4 @@
-"""The questions one asks of the results, as functions that return tidy DataFrames. The one analysis API.
-
-`results` is the results folder; the store in it is read as it is (`bench.database.build` brings it up to date).
-"""
+"""What was measured here: quality, latency, loads and what limits cost."""
 
 from __future__ import annotations
 

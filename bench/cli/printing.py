@@ -1,0 +1,34 @@
+"""What verbs print with: a table or JSON on stdout, warnings on stderr."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+
+def show_rows(rows: list[dict[str, Any]], columns: tuple[str, ...], as_json: bool, note: str = "") -> None:
+    if as_json:
+        print_json(rows)
+        return
+    print_table(columns, [[row.get(column) for column in columns] for row in rows])
+    if note:
+        print(note)
+
+
+def print_table(columns: Any, rows: Any) -> None:
+    from bench import terminal
+
+    terminal.console().print(terminal.plain_table(columns, rows))
+
+
+def print_json(value: Any) -> None:
+    import json
+
+    print(json.dumps(value, ensure_ascii=False, indent=1, default=str, allow_nan=False))
+
+
+def tell_problems(problems: list[str]) -> None:
+    from bench.terminal import printable
+
+    for problem in problems:
+        print(f"warning: {printable(problem)}", file=sys.stderr)
