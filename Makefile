@@ -34,7 +34,7 @@ $(VENV)/.installed: requirements.lock pyproject.toml
 	touch $@
 
 lock:
-	uv pip compile pyproject.toml --extra test --extra dev --extra sdks --universal --generate-hashes --no-header --no-annotate \
+	uv pip compile pyproject.toml --extra test --extra dev --extra sdks --extra static --universal --generate-hashes --no-header --no-annotate \
 	  --no-emit-index-url -o requirements.lock
 
 clean:
