@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     import pandas
 
 NAME = "bench.duckdb"
-LAYOUT = 3
+LAYOUT = 4
 """Raised when tables.sql or what is read from a folder changes: an older file is then rebuilt."""
 STORAGE_VERSION = "v1.4.0"
 """So that tools with an older DuckDB open the file."""

@@ -12,7 +12,7 @@ from typing import Any
 
 from bench.errors import RunError
 from bench.records import Measurement, Sample, Score
-from bench.runs import journal
+from bench.runs import journal, whole
 from bench.runs.folder import (
     Header,
     check_name,
@@ -38,6 +38,7 @@ TABLES = (
     "price",
     "published_score",
     "access",
+    "list_price",
     "traffic",
 )
 """Tables whose rows belong to one run each."""
@@ -54,6 +55,7 @@ FILES = (
     "prices.json",
     "published_scores.jsonl",
     "access.jsonl",
+    "list_prices.jsonl",
     "traffic.jsonl",
 )
 LARGE_ROWS = 100_000
@@ -102,6 +104,8 @@ def _of(path: Path) -> Facts:
     n_requests = LARGE_ROWS if requests is None else requests.num_rows
     check_parts(path, header, n_requests=n_requests, samples=samples, scores=scores)
     whose = {"run_id": header.run_id, "target_id": str(header.target["id"])}
+    published = {name: journal.read(path / name)[0] for name in whole.ROWS}
+    whole.check(path, header, {name: len(rows) for name, rows in published.items()})
     found = {
         "run": _texts([_run_row(header, torn)]),
         **(_request_tables(requests, header.run_id) if sealed is None else {}),
@@ -110,8 +114,9 @@ def _of(path: Path) -> Facts:
         "price": _texts([{**row, **whose} for row in read_price_rows(path)]),
         "load_step": _texts([{**row, **whose} for row in read_objects(path / "load_steps.json")]),
         "telemetry": _telemetry(path / "telemetry.parquet", whose),
-        "published_score": _texts([{**row, **whose} for row in journal.read(path / "published_scores.jsonl")[0]]),
-        "access": _texts([{**row, **whose} for row in journal.read(path / "access.jsonl")[0]]),
+        "published_score": _owned(_texts(published["published_scores.jsonl"]), whose),
+        "access": _owned(_texts(published["access.jsonl"]), whose),
+        "list_price": _owned(_texts(published["list_prices.jsonl"]), whose),
         "traffic": _texts([{**row, **whose} for row in journal.read(path / "traffic.jsonl")[0]]),
     }
     return Facts(rows={name: rows for name, rows in found.items() if rows.num_rows}, sealed=sealed)
@@ -126,7 +131,8 @@ def shared(newest: Sequence[tuple[str, str, str]]) -> dict[str, Any]:
         targets.append({**row, "target_id": target_id, "fingerprint": fingerprint})
         facts = told.get("facts")
         facts = facts if isinstance(facts, dict) else {}
-        models[str(told.get("model"))] = {"model": told.get("model"), **{name: facts.get(name) for name in MODEL_FACTS}}
+        if told.get("model") is not None:  # what is imported may be of many models, or of an unknown one
+            models[str(told["model"])] = {"model": told.get("model"), **{name: facts.get(name) for name in MODEL_FACTS}}
     return {"target": _texts(targets), "model": _texts(list(models.values()))}
 
 

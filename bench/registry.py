@@ -12,15 +12,16 @@ from bench.errors import ConfigError, nearest
 
 
 @cache
-def names(package: str, defines: str) -> tuple[str, ...]:
-    """Modules of `package` that define `defines`, and others' entry points in the group of the package's name."""
+def names(package: str, defines: str | tuple[str, ...]) -> tuple[str, ...]:
+    """Modules of `package` that define (one of) `defines`, and others' entry points in the group of its name."""
     folder = import_module(package).__path__
     modules = (module.name for module in pkgutil.iter_modules(folder))
-    ours = [name for name in modules if hasattr(import_module(f"{package}.{name}"), defines)]
+    wanted = (defines,) if isinstance(defines, str) else defines
+    ours = [n for n in modules if any(hasattr(import_module(f"{package}.{n}"), of) for of in wanted)]
     return tuple(sorted({*ours, *(point.name for point in entry_points(group=package))}))
 
 
-def found(package: str, defines: str, name: str, what: str) -> Any:
+def found(package: str, defines: str | tuple[str, ...], name: str, what: str) -> Any:
     """The one called `name`, others' before ours; or ConfigError, calling it `what`, with the nearest name."""
     for point in entry_points(group=package, name=name):
         return point.load()

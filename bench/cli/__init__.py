@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn, TextIO
 import typer
 
 from bench.cli import choose, compare, cost, gap, prices
+from bench.cli.importing import ImportCommand
 from bench.cli.options import RESULTS, Json, ResultsDir, Targets
 from bench.cli.printing import print_json, print_table, show_rows, tell_problems
 
@@ -229,27 +230,21 @@ def show_ledger(
         _print_ledger(found)
 
 
-@app.command("import")
+@app.command("import", cls=ImportCommand)
 def import_results(
-    format_: Annotated[str, typer.Argument(metavar="FORMAT", help="guidellm, aiperf or vllm_bench.")],
-    path: Annotated[Path, typer.Argument(help="Its result file.")],
+    format_: Annotated[str, typer.Argument(metavar="FORMAT", help="Whose layout it is.")],
+    path: Annotated[Path, typer.Argument(help="The file, folder or zip.")],
     as_json: Json = False,
     results: ResultsDir = RESULTS,
 ) -> None:
-    """Take over what another tool has measured, as a run of its own; the same file twice adds nothing."""
-    import dataclasses
-
+    """Take over what others have measured or published, as a run of its own; the same content twice adds nothing."""
     from bench import imports
+    from bench.cli import importing
 
-    summary = imports.import_file(format_, path, results)
-    if as_json:
-        print_json(dataclasses.asdict(summary))
-        return
-    print_table(("what became of the file", "n"), summary.rows())
-    what = "is a run now" if summary.added else "was there already; nothing was added"
-    tell_problems(list(summary.notes))
-    print(f"{summary.run_id} {what}", file=sys.stderr)
-    _show_load(results, [summary.run_id])
+    summary = imports.import_path(format_, path, results)
+    importing.show(summary, as_json=as_json)
+    if isinstance(summary, imports.Summary) and not as_json:
+        _show_load(results, [summary.run_id])
 
 
 @app.command("targets")

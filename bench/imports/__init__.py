@@ -1,9 +1,11 @@
-"""Other tools' result files as run folders: `bench import FORMAT PATH`.
+"""Others' result files as run folders: `bench import FORMAT PATH`.
 
-The folder is the registry: a module here with `read` is a format (`FORMAT` says in words what it takes and what its
-stamps mean, `is_mine` knows a file of it by its first object), and the entry-point group `bench.imports` adds others.
+The folder is the registry, and the entry-point group `bench.imports` adds others. A module here with `read` is a format
+of measured requests, a load tool's (`FORMAT` says in words what it takes and what its stamps mean, `is_mine` knows a
+file of it by its first object); one with `read_published` is a format of published figures: scores, grades of access,
+list prices (`bench.imports.published`).
 
-An imported run has kind `load`, no machine, no steady window, and a target of its own, `imported:TOOL:MODEL`, of
+An imported load run has kind `load`, no machine, no steady window, and a target of its own, `imported:TOOL:MODEL`, of
 unknown layer; its fingerprint is the file, because nobody knows whether two files are of the same server. What the tool
 printed stays beside it as `imported.json`, by the tool's own names.
 """
@@ -19,12 +21,27 @@ from typing import Any, Protocol
 
 from bench import registry, runs
 from bench.errors import ConfigError, RunError
+from bench.imports import published
 from bench.imports.document import document
-from bench.imports.nouns import Imported, Source, Summary, utc
+from bench.imports.nouns import Imported, Source, Summary, letters, utc
+from bench.imports.published import PublishedSummary
 from bench.runs import journal
 from bench.runs.lock import Lock
 
-__all__ = ["Format", "Imported", "Source", "Summary", "import_file", "names", "of"]
+__all__ = [
+    "Format",
+    "Imported",
+    "PublishedSummary",
+    "Source",
+    "Summary",
+    "import_file",
+    "import_path",
+    "import_published",
+    "names",
+    "of",
+]
+KINDS = ("read", "read_published")
+"""What a format defines: measured requests, or published figures."""
 
 
 class Format(Protocol):
@@ -41,17 +58,35 @@ class Format(Protocol):
 
 def names() -> tuple[str, ...]:
     """Formats there are, ours and others'."""
-    return registry.names(__name__, "read")
+    return registry.names(__name__, KINDS)
 
 
-def of(name: str) -> Format:
-    """The format called `name`, or ConfigError with the nearest one."""
-    found: Format = registry.found(__name__, "read", name, "import format")
-    return found
+def of(name: str) -> Any:
+    """The format called `name`, a `Format` or a `published.Format`; or ConfigError with the nearest one."""
+    return registry.found(__name__, KINDS, name, "import format")
+
+
+def import_path(format: str, path: Path, results: Path) -> Summary | PublishedSummary:
+    """Write a run of what is at `path`, whichever kind the format is of; the same content twice adds nothing."""
+    if hasattr(of(format), "read_published"):
+        return import_published(format, path, results)
+    return import_file(format, path, results)
+
+
+def import_published(format: str, path: Path, results: Path) -> PublishedSummary:
+    """Write the run of what somebody published.
+
+    ConfigError when it is not of this format (and which it looks like), damaged or not there; RunError when nothing can
+    be written.
+    """
+    wanted, path = of(format), Path(path)
+    if not wanted.is_mine_path(path):
+        raise ConfigError(f"{path} {_likeness(format, path)}")
+    return published.write(format, wanted.read_published(path), results)
 
 
 def import_file(format: str, path: Path, results: Path) -> Summary:
-    """Write a file's run into `results`; a file that is there already, under whatever name, adds nothing.
+    """Write a load tool's file's run into `results`; a file that is there already, under any name, adds nothing.
 
     ConfigError when the file is not of this format (and which it looks like), damaged or not there; RunError when
     nothing can be written. Two imports at once wait for each other.
@@ -71,22 +106,48 @@ def import_file(format: str, path: Path, results: Path) -> Summary:
 
 
 def _read(format: str, path: Path) -> Imported:
-    wanted = of(format)
-    first = document(path).first
+    wanted: Format = of(format)
+    try:
+        first = document(path).first
+    except ConfigError:
+        if likely := _published_format(path):
+            raise ConfigError(f"{path} {_use(likely, format)}") from None
+        raise
     if not wanted.is_mine(first):
-        raise ConfigError(f"{path} {_likeness(format, first)}")
+        raise ConfigError(f"{path} {_likeness(format, path)}")
     return wanted.read(path)
 
 
-def _likeness(format: str, first: Mapping[str, Any]) -> str:
-    """What a file is that isn't of the wanted format, and what to do."""
+def _likeness(format: str, path: Path) -> str:
+    """What a path holds that isn't of the wanted format, and what to do; ConfigError where nothing can be read."""
+    if likely := _published_format(path):
+        return _use(likely, format)
+    if hasattr(of(format), "read_published") and (path.is_dir() or path.suffix.lower() not in (".json", ".jsonl")):
+        if not path.exists():
+            raise ConfigError(f"no file or folder {path}; name what was published")
+        return f"holds nothing that {format} reads ({_gist(of(format).FORMAT)}); formats: {', '.join(names())}"
+    first = document(path).first
     for name in names():
-        if of(name).is_mine(first):
-            return f"looks like a {name} file, not {format}; use `bench import {name}`"
+        if hasattr(of(name), "read") and of(name).is_mine(first):
+            return _use(name, format)
     keys = ", ".join(str(key)[:30] for key in list(first)[:5])
     return (
         f"is no {format} file (it begins with the keys {keys or 'of an empty object'}); formats: {', '.join(names())}"
     )
+
+
+def _published_format(path: Path) -> str | None:
+    found = (name for name in names() if hasattr(of(name), "read_published") and of(name).is_mine_path(path))
+    return next(found, None)
+
+
+def _use(likely: str, format: str) -> str:
+    return f"looks like a {likely} file, not {format}; use `bench import {likely}`"
+
+
+def _gist(told: str) -> str:
+    """The first line of what a format says of itself."""
+    return (told.strip().splitlines() or [""])[0].rstrip(".;: ")
 
 
 # ------------------------------------------------------------------------------------------------------- the run folder
@@ -110,7 +171,7 @@ def _header(format: str, found: Imported) -> runs.Header:
     suite = f"imported-{format}"
     unmarked = runs.new_run_id(suite, target_id, started_at)[:-4]
     return runs.Header(
-        run_id=unmarked + _letters(found.sha256),
+        run_id=unmarked + letters(found.sha256),
         kind="load",
         suite=suite,
         suite_version="1",
@@ -126,11 +187,6 @@ def _header(format: str, found: Imported) -> runs.Header:
         git_sha=None,
         started_at=utc(started_at),
     )
-
-
-def _letters(sha256: str) -> str:
-    """Four letters that are always the same for one file, as every run id ends in four."""
-    return "".join(chr(ord("a") + int(sha256[n : n + 2], 16) % 26) for n in range(0, 8, 2))
 
 
 def _folder_of(results: Path, header: runs.Header) -> Path | None:

@@ -143,6 +143,11 @@ def utc(when: datetime | None) -> str:
     return f"{(when or datetime.fromtimestamp(0, UTC)).astimezone(UTC):%Y-%m-%dT%H:%M:%S.%fZ}"
 
 
+def letters(sha256: str) -> str:
+    """Four letters that are always the same for one file, as every run id ends in four."""
+    return "".join(chr(ord("a") + int(sha256[n : n + 2], 16) % 26) for n in range(0, 8, 2))
+
+
 def step_row(number_of_step: int, arrivals: str, **known: Any) -> dict[str, Any]:
     """A row of `load_step` of which a file says this much; everything else is unknown, and the step is not valid."""
     plain = {"step": number_of_step, "arrivals": arrivals, "valid": False, "reasons": [NO_WINDOW], "notes": []}

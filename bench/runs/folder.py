@@ -7,6 +7,7 @@ results/runs/<run_id>/
   batches.jsonl      every step of every batch that was sent to a provider's batch API
   traffic.jsonl      what the target's limits did to the traffic: holds, and how many requests were under way
   samples.jsonl scores.json prices.json   written whole
+  published_scores.jsonl access.jsonl list_prices.jsonl   of an import of what others published (bench.runs.whole)
   sessions.jsonl     one line per session that asked something: its allowance, estimate and prices (bench.ledger)
   run.lock           held while a process writes here
 """

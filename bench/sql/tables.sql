@@ -95,16 +95,29 @@ create table price (
     service_tier varchar, used_from timestamp
 );
 
--- one row per figure somebody else published
+-- one row per figure somebody else published. `model` is the name as the source writes it; `score`, its interval
+-- (score_low, score_high: as published) and `stderr` are in the unit of `scale`: proportion (0 to 1) or points.
+-- `evaluated_on` is when it was measured, `observed` when it was seen to be published
 create table published_score (
-    run_id varchar, model varchar, benchmark varchar, benchmark_version varchar, score double, scale varchar,
-    n_items bigint, stderr double, effort varchar, shots bigint, scaffold varchar, host varchar, quantisation varchar,
-    evaluated_on date, source varchar, licence varchar, provenance varchar
+    run_id varchar, model varchar, vendor varchar, released date, model_group varchar, display_name varchar,
+    benchmark varchar, benchmark_version varchar, score double, score_low double, score_high double, stderr double,
+    scale varchar, n_items bigint, effort varchar, shots bigint, scaffold varchar, host varchar, quantisation varchar,
+    evaluated_on date, observed date, source varchar, licence varchar, provenance varchar
 );
 
 -- one row per grade of access a model had for a time
 create table access (
-    run_id varchar, model varchar, grade varchar, valid_from date, valid_to date, source varchar
+    run_id varchar, model varchar, grade varchar, valid_from date, valid_to date, source varchar, licence varchar,
+    note varchar
+);
+
+-- one row per list price somebody published; US dollars per million tokens. valid_from NULL = the list as it was on
+-- `observed`; nobody knows since when
+create table list_price (
+    run_id varchar, provider varchar, model varchar,
+    usd_per_mtok_in decimal(16, 8), usd_per_mtok_cached decimal(16, 8), usd_per_mtok_cache_write decimal(16, 8),
+    usd_per_mtok_out decimal(16, 8), valid_from date, valid_to date, observed date, source varchar, licence varchar,
+    note varchar
 );
 
 -- one row per thing that the limits of a target did to a run's traffic: `width` requests may be under way from then

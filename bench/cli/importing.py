@@ -1,0 +1,50 @@
+"""What `bench import` says: its formats, what became of every row, and the run that was made."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from typing import TYPE_CHECKING, Any
+
+from typer.core import TyperArgument, TyperCommand
+
+from bench.cli.printing import print_json, print_table, tell_problems
+
+if TYPE_CHECKING:
+    from bench.imports import PublishedSummary, Summary
+
+COLUMNS = ("file", "read", "kept", "skipped", "why")
+
+
+class ImportCommand(TyperCommand):
+    """The command whose help names the formats there are, which are known only once their modules are imported."""
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        from bench import imports
+
+        for argument in self.params:
+            if isinstance(argument, TyperArgument) and argument.name == "format_":
+                argument.help = f"{', '.join(imports.names())}."
+        super().format_help(ctx, formatter)
+
+
+def show(summary: Summary | PublishedSummary, *, as_json: bool) -> None:
+    from bench.imports import PublishedSummary
+
+    if as_json:
+        print_json(dataclasses.asdict(summary))
+        return
+    if isinstance(summary, PublishedSummary):
+        print_table(COLUMNS, summary.rows())
+        tell_problems(list(summary.notes))
+        print(f"{summary.line()} (source: {summary.source})", file=sys.stderr)
+        what = "was there already and is read anew" if summary.read_anew else _what(summary.added)
+    else:
+        print_table(("what became of the file", "n"), summary.rows())
+        tell_problems(list(summary.notes))
+        what = _what(summary.added)
+    print(f"{summary.run_id} {what}", file=sys.stderr)
+
+
+def _what(added: bool) -> str:
+    return "is a run now" if added else "was there already; nothing was added"

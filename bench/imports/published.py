@@ -1,0 +1,284 @@
+"""What others have published (scores, grades of access, list prices) as a run folder of kind `published` or `prices`.
+
+A format of this kind is a module with `FORMAT`, `is_mine_path(path)` and `read_published(path) -> Published`. PATH is a
+folder, a zip or one file (`bench.imports.opened` reads any of them). The rows are mappings whose keys are the columns
+of `published_score`, `access` and `list_price`; what is unknown is left out or None. Such a run has no requests, no
+machine and no layer, and its target is `imported:FORMAT`.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Protocol
+
+from bench import runs
+from bench.errors import ConfigError, RunError, nearest
+from bench.imports.nouns import letters, utc
+from bench.runs import journal, whole
+from bench.runs.lock import Lock
+
+SCORE_COLUMNS = (
+    "model", "vendor", "released", "model_group", "display_name", "benchmark", "benchmark_version", "score",
+    "score_low", "score_high", "stderr", "scale", "n_items", "effort", "shots", "scaffold", "host", "quantisation",
+    "evaluated_on", "observed", "source", "licence", "provenance",
+)  # fmt: skip
+"""Columns of `published_score`. `model` is the name as the source writes it; `benchmark` is our id where it is known,
+else a slug of the source's name; `score`, `score_low`, `score_high` and `stderr` are in the unit of `scale`."""
+ACCESS_COLUMNS = ("model", "grade", "valid_from", "valid_to", "source", "licence", "note")
+PRICE_COLUMNS = (
+    "provider", "model", "usd_per_mtok_in", "usd_per_mtok_cached", "usd_per_mtok_cache_write", "usd_per_mtok_out",
+    "valid_from", "valid_to", "observed", "source", "licence", "note",
+)  # fmt: skip
+"""Columns of `list_price`: US dollars per million tokens as Decimal; `valid_from` None = the list as it was on
+`observed`, and nobody knows since when."""
+SCALES = ("proportion", "points")
+LARGEST = 1e9
+"""No published figure is larger."""
+PROVENANCE = "published"
+
+
+@dataclass(frozen=True, kw_only=True)
+class RowCount:
+    """What became of the rows of one file."""
+
+    file: str
+    read: int
+    kept: int
+    """Rows that gave at least one score, grade or price."""
+    skipped: Mapping[str, int] = field(default_factory=dict)
+    """Why -> how many."""
+
+    def __post_init__(self) -> None:
+        if self.read != self.kept + sum(self.skipped.values()):
+            raise ValueError(f"{self.file}: {self.read} rows read, {self.kept} kept, {dict(self.skipped)} skipped")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Published:
+    """One import as rows of our tables."""
+
+    source: str
+    """Who published it, with the credit that is due."""
+    sha256: str
+    """Of everything that was read: the same content is the same run, whatever it is called."""
+    files: tuple[str, ...]
+    """Names within PATH."""
+    scores: tuple[Mapping[str, Any], ...] = ()
+    access: tuple[Mapping[str, Any], ...] = ()
+    prices: tuple[Mapping[str, Any], ...] = ()
+    table: tuple[RowCount, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def kind(self) -> str:
+        return "prices" if self.prices and not self.scores and not self.access else "published"
+
+
+class Format(Protocol):
+    """What a module of this package is, if it defines `read_published`."""
+
+    FORMAT: str
+
+    def is_mine_path(self, path: Path) -> bool:
+        """Whether this folder, zip or file is of the format; never an error, False for what can't be read."""
+
+    def read_published(self, path: Path) -> Published:
+        """Everything in it as our rows. ConfigError when it is damaged or not there."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PublishedSummary:
+    """What an import of published figures did."""
+
+    run_id: str
+    path: str
+    """The run folder."""
+    added: bool
+    """False: this content had been imported before."""
+    read_anew: bool
+    """It was there, and what is read of it has changed (another version read it, or its folder was damaged)."""
+    format: str
+    kind: str
+    source: str
+    target_id: str
+    n_read: int
+    n_kept: int
+    n_scores: int
+    n_access: int
+    n_prices: int
+    n_models: int
+    n_benchmarks: int
+    table: tuple[RowCount, ...]
+    notes: tuple[str, ...]
+
+    def rows(self) -> list[tuple[str, int, int, int, str]]:
+        """File, rows read, kept, skipped, and why; the totals last."""
+        found = [(c.file, c.read, c.kept, c.read - c.kept, _reasons(c.skipped)) for c in self.table]
+        total = ("total", self.n_read, self.n_kept, self.n_read - self.n_kept, "")
+        return [*found, total]
+
+    def line(self) -> str:
+        """What came of it, in one line."""
+        counts = {"scores": self.n_scores, "grades of access": self.n_access, "list prices": self.n_prices}
+        told = ", ".join(f"{n:,} {what}" for what, n in counts.items() if n) or "nothing"
+        return f"{told} of {self.n_models:,} models" + (
+            f" on {self.n_benchmarks:,} benchmarks" if self.n_benchmarks else ""
+        )
+
+
+def _reasons(skipped: Mapping[str, int]) -> str:
+    return "; ".join(f"{why}: {n}" for why, n in sorted(skipped.items(), key=lambda item: -item[1]))
+
+
+# ------------------------------------------------------------------------------------------------------------- writing
+
+
+def write(name: str, found: Published, results: Path) -> PublishedSummary:
+    """The run folder of an import; content that is there already adds nothing.
+
+    The folder appears whole or not at all, so an import that was killed has done nothing. Two at once wait for each
+    other. RunError when nothing can be written.
+    """
+    files = _files(name, found)
+    results = Path(results)
+    with journal.writing(results / "runs"):
+        (results / "runs").mkdir(parents=True, exist_ok=True)
+    with Lock(results / "runs" / "import.lock", what=f"an import into {results}", wait=True):
+        there = _folder_of(results, name, found.sha256)
+        if there is None:
+            path = whole.write(results, _header(name, found, files), files)
+            return _summary(name, found, path, added=True, read_anew=False)
+        header, same = _there(there, files)
+        if not same:
+            whole.write(results, header or _header(name, found, files, run_id=there.name), files)
+        return _summary(name, found, there, added=False, read_anew=not same)
+
+
+def _files(name: str, found: Published) -> dict[str, bytes]:
+    """Contents by file name; no file for no rows."""
+    rows = {
+        "published_scores.jsonl": [_score(name, row) for row in found.scores],
+        "access.jsonl": [_row(name, row, ACCESS_COLUMNS, required=("model", "grade")) for row in found.access],
+        "list_prices.jsonl": [_row(name, row, PRICE_COLUMNS, required=("provider", "model")) for row in found.prices],
+    }
+    lines = {file: b"".join(map(journal.encode, of)) for file, of in rows.items() if of}
+    told = {"format": name, "table": [asdict(count) for count in found.table], "notes": list(found.notes)}
+    return {**lines, "imported.json": json.dumps(told, ensure_ascii=False, indent=1).encode() + b"\n"}
+
+
+def _score(name: str, row: Mapping[str, Any]) -> dict[str, Any]:
+    kept = _row(name, row, SCORE_COLUMNS, required=("model", "benchmark", "score", "scale"))
+    if kept["scale"] not in SCALES:
+        raise ValueError(f"format {name}: scale {kept['scale']!r} is none of {', '.join(SCALES)}")
+    return {"provenance": PROVENANCE, **kept}
+
+
+def _row(name: str, row: Mapping[str, Any], columns: Iterable[str], *, required: Iterable[str]) -> dict[str, Any]:
+    """A row as JSON has it, without what is unknown. ValueError: the format, not the file, is wrong."""
+    for key in row:
+        if key not in columns:
+            raise ValueError(f"format {name}: no column {key!r}{nearest(key, columns)}")
+    kept = {key: value for key in columns if (value := _plain(name, key, row.get(key))) is not None}
+    for key in required:
+        if key not in kept:
+            raise ValueError(f"format {name}: a row without {key}: {dict(row)!r}"[:300])
+    return kept
+
+
+def _plain(name: str, key: str, value: Any) -> Any:
+    if isinstance(value, datetime):
+        return f"{value:%Y-%m-%d}"
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, Decimal):
+        return f"{value:f}"
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(f"format {name}: {key} is {value}; leave out what is unknown")
+    return value if value != "" else None
+
+
+def _header(name: str, found: Published, files: Mapping[str, bytes], *, run_id: str | None = None) -> runs.Header:
+    now, suite, target_id = datetime.now(UTC), f"imported-{name}", f"imported:{name}"
+    provenance = {
+        "source": found.source,
+        "sha256": found.sha256,
+        "files": list(found.files),
+        "rows": whole.counts(files),
+        "imported_at": utc(now),
+    }
+    return runs.Header(
+        run_id=run_id or runs.new_run_id(suite, target_id, now)[:-4] + letters(found.sha256),
+        kind=found.kind,
+        suite=suite,
+        suite_version="1",
+        suite_hash=found.sha256,
+        target={"id": target_id, "layer": None, "model": None, "imported": provenance},
+        fingerprint=found.sha256,
+        seed=0,
+        repeats=1,
+        limit=None,
+        items="imported",
+        machine={},
+        versions={},
+        git_sha=None,
+        started_at=utc(now),
+    )
+
+
+def _folder_of(results: Path, name: str, sha256: str) -> Path | None:
+    """The run that the same content made, if it is there; or the beginning of one, when its import was killed."""
+    ending = f"-imported_{name}-imported_{name}-{letters(sha256)}"
+    for path in sorted((results / "runs").glob(f"*{ending}")):
+        if not (path / "run.json").exists():
+            return path
+        try:
+            header = runs.read_header(path)
+        except RunError:
+            return path  # damaged: written again
+        if (header.suite_hash, header.run_id) == (sha256, path.name):
+            return path
+    return None
+
+
+def _there(path: Path, files: Mapping[str, bytes]) -> tuple[runs.Header | None, bool]:
+    """Its header with the rows there are now, and whether the folder holds exactly what would be written."""
+    try:
+        header = runs.read_header(path) if (path / "run.json").exists() else None
+    except RunError:
+        header = None
+    same = header is not None and header.status == "finished" and whole.holds(path, header, files)
+    return (None if header is None else whole.counted(header, files)), same
+
+
+def _summary(name: str, found: Published, path: Path, *, added: bool, read_anew: bool) -> PublishedSummary:
+    rows = (*found.scores, *found.access, *found.prices)
+    return PublishedSummary(
+        run_id=path.name,
+        path=str(path),
+        added=added,
+        read_anew=read_anew,
+        format=name,
+        kind=found.kind,
+        source=found.source,
+        target_id=f"imported:{name}",
+        n_read=sum(count.read for count in found.table),
+        n_kept=sum(count.kept for count in found.table),
+        n_scores=len(found.scores),
+        n_access=len(found.access),
+        n_prices=len(found.prices),
+        n_models=len({row["model"] for row in rows}),
+        n_benchmarks=len({row["benchmark"] for row in found.scores}),
+        table=found.table,
+        notes=found.notes,
+    )
+
+
+def nothing_in(path: Path, what: str) -> ConfigError:
+    """What to raise when there was nothing of a format in a place that looked like it."""
+    return ConfigError(f"{path} holds no {what}; name the folder, the zip or the file that does")
