@@ -1,0 +1,154 @@
+"""The minimum of the index's objective: Levenberg-Marquardt on the bipartite structure, a few milliseconds a fit.
+
+Abilities touch each other only through benchmarks, so they are eliminated first (Schur complement) and what is solved
+densely has two unknowns per benchmark. Objective: half of sum w r^2 + ridge (sum C^2 + sum D^2 + sum free a^2), with
+r = sigmoid(a (C - D)) - p' or, for the binomial, the deviance residual (Nocedal & Wright, Numerical Optimization, ch. 10).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from bench.frontier.index.nouns import Points, Rules, Solution
+
+if TYPE_CHECKING:
+    import numpy as np
+
+MOST_STEPS = 400
+DAMPING = (1e-3, 1e-14, 1e9)
+"""At the start, least, most (then nothing helps any more)."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Normal:
+    """Normal equations: gradient and Gauss-Newton matrix by blocks; `b` is difficulties, then slopes."""
+
+    gradient_c: np.ndarray
+    gradient_b: np.ndarray
+    cc: np.ndarray
+    """Diagonal."""
+    cb: np.ndarray
+    bb: np.ndarray
+
+
+def solve(points: Points, rules: Rules, *, start: Solution | None = None, tolerance: float = 1e-11) -> Solution:
+    """From `start` (the same models and benchmarks), else from abilities 0, difficulties 0, slopes 1.
+
+    It ends when a step lowers the objective by less than `tolerance` of it.
+    """
+    import numpy as np
+
+    n, m = points.n_models, points.n_benchmarks
+    c, d, a = (
+        (np.zeros(n), np.zeros(m), np.ones(m)) if start is None else (start.ability, start.difficulty, start.slope)
+    )
+    a = np.where(np.arange(m) == points.anchor, rules.anchor_slope, a)
+    damping, least, most = DAMPING
+    cost = objective(points, rules, c, d, a)
+    for step in range(1, MOST_STEPS + 1):
+        frozen, normal = normal_equations(points, rules, c, d, a)
+        while True:
+            dc, dd, da = _step(normal, frozen, damping)
+            trial = c + dc, d + dd, np.where(frozen, a, np.clip(a + da, rules.slope_low, rules.slope_high))
+            lower = objective(points, rules, *trial)
+            if lower <= cost or damping >= most:
+                break
+            damping *= 4
+        gain, damping = cost - lower, max(damping / 6, least)
+        if gain >= 0:
+            (c, d, a), cost = trial, lower
+        if gain <= tolerance * cost:
+            break
+    return Solution(ability=c, difficulty=d, slope=a, cost=cost, steps=step, converged=step < MOST_STEPS, frozen=frozen)
+
+
+def objective(points: Points, rules: Rules, c: np.ndarray, d: np.ndarray, a: np.ndarray) -> float:
+    """Half the weighted sum of squares (or the deviance), and the ridge."""
+    r, _ = residuals(points, rules, c, d, a)
+    squares = c @ c + d @ d + a @ a - a[points.anchor] ** 2
+    return float(r @ r + ridge(points, rules) * squares) / 2
+
+
+def ridge(points: Points, rules: Rules) -> float:
+    """Of one parameter: the strength over their number, the anchor's slope not being one."""
+    return rules.ridge / (points.n_models + 2 * points.n_benchmarks - 1)
+
+
+def residuals(
+    points: Points, rules: Rules, c: np.ndarray, d: np.ndarray, a: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Weighted residuals and their derivatives in the logit a (C - D)."""
+    import numpy as np
+
+    z = a[points.benchmark] * (c[points.model] - d[points.benchmark])
+    p, root = sigmoid(z), np.sqrt(points.weight)
+    if rules.likelihood == "least-squares":
+        return root * (p - points.value), root * p * (1 - p)
+    p = np.clip(p, 1e-12, 1 - 1e-12)
+    y, gap = points.value, p - points.value
+    deviance = 2 * (y * np.log(y / p) + (1 - y) * np.log((1 - y) / (1 - p)))
+    r = np.sign(gap) * np.sqrt(np.maximum(deviance, 0))
+    near = np.abs(gap) < 1e-6
+    slope = np.where(near, np.sqrt(p * (1 - p)), gap / np.where(near, 1, r))
+    return root * r, root * slope
+
+
+def normal_equations(
+    points: Points, rules: Rules, c: np.ndarray, d: np.ndarray, a: np.ndarray
+) -> tuple[np.ndarray, Normal]:
+    """Which slopes are not free here, and the normal equations of the rest."""
+    import numpy as np
+
+    n, m, i, b, k = points.n_models, points.n_benchmarks, points.model, points.benchmark, ridge(points, rules)
+    r, g = residuals(points, rules, c, d, a)
+    by_c, by_a = g * a[b], g * (c[i] - d[b])
+
+    def of_benchmark(x: np.ndarray) -> np.ndarray:
+        return np.bincount(b, x, minlength=m)
+
+    down = of_benchmark(by_a * r) + k * a
+    frozen = (a <= rules.slope_low) & (down > 0) | (a >= rules.slope_high) & (down < 0)
+    frozen[points.anchor] = True
+    by_a = np.where(frozen[b], 0.0, by_a)
+    cell = i * m + b
+    dd, da, aa = of_benchmark(by_c * by_c) + k, -of_benchmark(by_c * by_a), of_benchmark(by_a * by_a) + k
+    bb = np.block([[np.diag(dd), np.diag(da)], [np.diag(da), np.diag(np.where(frozen, 1.0, aa))]])
+    cb = np.hstack(
+        [-np.bincount(cell, by_c * by_c, minlength=n * m).reshape(n, m)]
+        + [np.bincount(cell, by_c * by_a, minlength=n * m).reshape(n, m)]
+    )
+    return frozen, Normal(
+        gradient_c=np.bincount(i, by_c * r, minlength=n) + k * c,
+        gradient_b=np.concatenate([k * d - of_benchmark(by_c * r), np.where(frozen, 0.0, down)]),
+        cc=np.bincount(i, by_c * by_c, minlength=n) + k,
+        cb=cb,
+        bb=bb,
+    )
+
+
+def covariance_of_abilities(normal: Normal) -> np.ndarray:
+    """The abilities' block of the inverse Gauss-Newton matrix; times the residual variance it is their covariance."""
+    import numpy as np
+
+    scaled = normal.cb / normal.cc[:, None]
+    schur = normal.bb - normal.cb.T @ scaled
+    return np.diag(1 / normal.cc) + scaled @ np.linalg.solve(schur, scaled.T)
+
+
+def _step(normal: Normal, frozen: np.ndarray, damping: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    import numpy as np
+
+    cc = normal.cc * (1 + damping)
+    bb = normal.bb + damping * np.diag(np.diag(normal.bb))
+    scaled = normal.cb / cc[:, None]
+    step_b = np.linalg.solve(bb - normal.cb.T @ scaled, scaled.T @ normal.gradient_c - normal.gradient_b)
+    step_c = -(normal.gradient_c + normal.cb @ step_b) / cc
+    m = len(frozen)
+    return step_c, step_b[:m], step_b[m:]
+
+
+def sigmoid(z: np.ndarray) -> np.ndarray:
+    import numpy as np
+
+    return 1 / (1 + np.exp(-np.clip(z, -500, 500)))
