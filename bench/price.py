@@ -201,6 +201,28 @@ def _shared(price: Price, share: Decimal) -> Price:
     )
 
 
+def dating(price: Price, when: dt.date | None = None) -> str:
+    """When the price is known to have held, in words; a list without a date says so, and more so of a past day."""
+    if price.valid_from is not None:
+        return f"{price.valid_from} to {price.valid_to}" if price.valid_to else f"since {price.valid_from}"
+    if price.valid_to is not None:
+        return f"until {price.valid_to}, its beginning is not known"
+    seen = f" (list of {price.observed})" if price.observed else ""
+    past = when is not None and not is_dated(price, when)
+    return f"current list, not dated{seen}" + (f"; what it was on {when} is not known" if past else "")
+
+
+def is_dated(price: Price, when: dt.date | None) -> bool:
+    """Whether somebody says that it held on that day: dated as beginning or seen by then, and not over.
+
+    genai-prices answers a question about 2024 with today's price where it knows no other: that is False here.
+    """
+    day = when or dt.datetime.now(dt.UTC).date()
+    since = price.valid_from or (price.observed if when is not None else None)
+    over = price.valid_to is not None and price.valid_to <= day
+    return since is not None and since <= day and not over
+
+
 def price_under(
     target: Target, max_usd: Decimal | None, *, when: dt.datetime | dt.date, allow_unknown: bool
 ) -> Price | None:
@@ -318,6 +340,8 @@ def _steps(found: ModelInfo, book: str, provider: str, name: str, at: dt.datetim
                 usd_per_mtok_cache_write=_at(prices.cache_write_mtok, start),
                 usd_per_mtok_out=_at(prices.output_mtok, start),
                 valid_from=_start(found, standard),
+                valid_to=_end(found, standard),
+                observed=_seen(),
                 tiered=len(starts) > 1,
                 source=f"genai-prices {_version()}",
                 source_licence="MIT",
@@ -357,6 +381,26 @@ def _start(found: ModelInfo, prices: Any) -> dt.date | None:
     constraint = _constraint(found, prices)
     start: dt.date | None = getattr(constraint, "start_date", None)
     return start
+
+
+def _end(found: ModelInfo, prices: Any) -> dt.date | None:
+    """The next first day of a price of the same model: this one's last day was the day before."""
+    listed = found.prices if isinstance(found.prices, list) else []
+    starts = [getattr(each.constraint, "start_date", None) for each in listed]
+    since = _start(found, prices)
+    later = [start for start in starts if start is not None and (since is None or start > since)]
+    hourly = getattr(_constraint(found, prices), "start_time", None) is not None
+    return None if hourly else min(later, default=None)
+
+
+@cache
+def _seen() -> dt.date | None:
+    """The newest day on which its authors say that they compared a price with its provider's page."""
+    from genai_prices.data_snapshot import get_snapshot
+
+    told = " ".join(model.price_comments or "" for provider in get_snapshot().providers for model in provider.models)
+    days = re.findall(r"(?i)\b(?:verified|checked) (?:on )?(\d{4}-\d\d-\d\d)", told)
+    return dt.date.fromisoformat(max(days)) if days else None
 
 
 def _term(found: ModelInfo, prices: Any) -> str:

@@ -165,7 +165,7 @@ class Decline:
 def decline(points: Sequence[Point], *, confidence: float = 0.95) -> Decline:
     """With a t interval on the slope.
 
-    Record lows are picked for being low and hang on one another: the interval is the line's, and the future may leave it.
+    Record lows are picked for being low and hang on one another: the interval is the line's, the future may leave it.
     """
     lows = [point for point in points if point.record and point.usd_per_mtok > 0]
     days = [(point.date - lows[0].date).days for point in lows]
