@@ -4,6 +4,7 @@ The command line, the dashboard and notebooks use only what stands here. `result
 it is read as it is (`bench.database.build` brings it up to date).
 """
 
+from bench.analysis.choose import CHOICE_COLUMNS, choose, criteria
 from bench.analysis.measured import (
     LOAD_COLUMNS,
     LOAD_REQUEST_COLUMNS,
@@ -23,9 +24,12 @@ from bench.analysis.measured import (
 )
 
 __all__ = [
+    "CHOICE_COLUMNS",
     "LOAD_COLUMNS",
     "LOAD_REQUEST_COLUMNS",
     "REPORT_COLUMNS",
+    "choose",
+    "criteria",
     "last_e2e_ms",
     "latency",
     "load",

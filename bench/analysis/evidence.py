@@ -1,0 +1,265 @@
+"""What the store knows of the targets that might do for a use case: its tasks, runs, items, latencies and money."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bench import database
+from bench.analysis.measured import report
+from bench.choice.nouns import OPEN_LAYERS, Candidate
+from bench.choice.verdict import Evidence
+from bench.errors import ConfigError, nearest
+
+if TYPE_CHECKING:
+    import pandas
+
+    from bench.catalog import Catalog
+    from bench.catalog.use_case import UseCase
+
+OWN_ADDRESS = "own address"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """The tasks of a use case as the store knows them."""
+
+    own: Mapping[tuple[str, str], float]
+    """Weight by (suite, task)."""
+    versions: Mapping[str, str]
+    """The one version of each suite whose scores count: as asked for, else the newest measured."""
+    benchmarks: Mapping[str, float]
+    """Weight by a published benchmark's id."""
+
+    @property
+    def weights(self) -> dict[str, float]:
+        return {**{f"{suite}/{task}": weight for (suite, task), weight in self.own.items()}, **self.benchmarks}
+
+
+def evidence(results: Path, asked: Asked) -> Evidence:
+    """What is known of every target that was measured on one of the tasks: its newest run of each suite."""
+    runs = newest(results, asked)
+    published, models = _published(results, asked, runs)
+    return Evidence(
+        candidates=(*candidates_of(runs), *models),
+        weights=asked.weights,
+        items=_items(results, runs),
+        answers=_answers(results, runs),
+        published=published,
+    )
+
+
+def must_be_known(target: str, found: Evidence, where: str) -> None:
+    """ConfigError for a target that the evidence says nothing of."""
+    names = found.names()
+    if target not in names:
+        raise ConfigError(
+            f"{where} = {target!r} was not measured on these tasks{nearest(target, names)} "
+            f"(measure it: bench run SUITE -t {target})"
+        )
+
+
+# ---------------------------------------------------------------------------------------------------------------- tasks
+
+
+def tasks_of(results: Path, use_case: UseCase) -> Asked:
+    """The use case's tasks by the names the store uses; ConfigError with the nearest for one that nobody knows."""
+    from bench.catalog import load
+
+    suites = suites_known(results, load())
+    own: dict[tuple[str, str], float] = {}
+    versions: dict[str, str] = {}
+    benchmarks: dict[str, float] = {}
+    for task in use_case.tasks:
+        suite, version, wanted = _split(task.name)
+        if suite not in suites or ("/" not in task.name and _benchmark(task.name)):
+            benchmarks[_benchmark_named(task.name, suites)] = task.weight
+            continue
+        if version and versions.setdefault(suite, version) != version:
+            raise ConfigError(f"task {task.name!r}: suite {suite} is asked for in two versions; versions don't mix")
+        for name, weight in _within(suites[suite], suite, wanted, task.name).items():
+            own[suite, name] = own.get((suite, name), 0.0) + weight * task.weight
+    return Asked(own=own, versions=versions, benchmarks=benchmarks)
+
+
+def suites_known(results: Path, catalog: Catalog) -> dict[str, dict[str, float]]:
+    """Weights by task, by suite: the package's, and those that runs here have asked."""
+    found = {suite.name: {task.name: task.weight for task in suite.tasks} for suite in catalog.suites.values()}
+    if (Path(results) / database.NAME).exists():
+        rows = database.columns(results, "choose_tasks")
+        for suite, task in zip(rows["suite"], rows["task"], strict=True):
+            found.setdefault(str(suite), {}).setdefault(str(task), 1.0)
+    return found
+
+
+def _split(name: str) -> tuple[str, str, str]:
+    """`core@1/ledger` -> core, 1, ledger."""
+    suite, _, task = name.partition("/")
+    suite, _, version = suite.partition("@")
+    return suite, version, task
+
+
+def _within(tasks: Mapping[str, float], suite: str, wanted: str, name: str) -> dict[str, float]:
+    """The task of that suite, or all of them."""
+    if not wanted:
+        return dict(tasks)
+    for candidate in (wanted, f"{suite}_{wanted}"):
+        if candidate in tasks:
+            return {candidate: 1.0}
+    known_names = [f"{suite}/{task.removeprefix(f'{suite}_')}" for task in tasks]
+    raise ConfigError(f"task {name!r} is unknown{nearest(name, known_names)}")
+
+
+def _benchmark(name: str) -> str | None:
+    from bench.catalog import benchmarks
+
+    found = benchmarks.known(name)
+    return None if found is None else found.id
+
+
+def _benchmark_named(name: str, suites: Mapping[str, Mapping[str, float]]) -> str:
+    from bench.catalog import benchmarks
+
+    found = benchmarks.known(name)
+    if found is None:
+        ours = [f"{suite}/{task.removeprefix(f'{suite}_')}" for suite, tasks in suites.items() for task in tasks]
+        raise ConfigError(f"task {name!r} is unknown{nearest(name, [*ours, *suites, *benchmarks.benchmarks()])}")
+    if found.scale != "proportion":
+        raise ConfigError(f"task {name!r}: {found.id} is counted in points; a use case needs shares of right answers")
+    return found.id
+
+
+# ---------------------------------------------------------------------------------------------------- what was measured
+
+
+def newest(results: Path, asked: Asked) -> pandas.DataFrame:
+    """The run that speaks for each target and suite, with the metric of each asked task; of one suite version only."""
+    import pandas as pd
+
+    shown = report(results) if asked.own and (Path(results) / database.NAME).exists() else pd.DataFrame()
+    if shown.empty:
+        return pd.DataFrame(columns=["run_id", "target", "suite", "task", "metric", "layer", "provider", "engine"])
+    shown = shown.assign(run_id=shown["run_ids"].map(lambda ids: ids[0]))
+    mine = [(suite, task) in asked.own for suite, task in zip(shown["suite"], shown["task"], strict=True)]
+    shown = shown[mine]
+    latest = shown.sort_values("run_id").groupby("suite")["suite_version"].last()
+    pinned = shown["suite"].map(dict(asked.versions))
+    kept = shown["suite_version"] == pinned.fillna(shown["suite"].map(latest))
+    shown = shown[kept].sort_values("run_id")
+    shown = shown[shown["run_id"] == shown.groupby(["target", "suite"])["run_id"].transform("last")]
+    told = database.query(results, "choose_runs", run_ids=sorted(set(shown["run_id"])))
+    columns = ["run_id", "provider", "engine", "model", "released", "access", "started_at"]
+    return shown[["run_id", "target", "layer", "suite", "task", "metric"]].merge(told[columns], on="run_id")
+
+
+def candidates_of(runs: pandas.DataFrame) -> tuple[Candidate, ...]:
+    """Each target of those runs, once."""
+    from bench.catalog import load
+
+    served = {name: model for model in load().models.values() for name in model.served_as}
+    found = []
+    for target, rows in runs.groupby("target", sort=True):
+        row = rows.iloc[-1]
+        place = _text(row["provider"]) or _text(row["engine"])
+        model = served.get(f"{place}:{row['model']}")
+        access = model.access if model else _text(row["access"])
+        released = model.released if model else None
+        found.append(
+            Candidate(
+                target=str(target),
+                layer=_text(row["layer"]),
+                provider=place or OWN_ADDRESS,
+                is_open=_is_open(access, str(row["layer"])),
+                model=model.id if model else _text(row["model"]),
+                released=released or _date(row["released"]),
+                run_ids=tuple(sorted(set(rows["run_id"]))),
+                measured=str(rows["started_at"].max())[:10],
+            )
+        )
+    return tuple(found)
+
+
+def _is_open(access: str | None, layer: str) -> bool:
+    if access is not None:
+        return access not in ("api-only", "unreleased")
+    return layer in OPEN_LAYERS
+
+
+def _items(results: Path, runs: pandas.DataFrame) -> pandas.DataFrame:
+    """A row per target, task and item: `target, task, item, cluster, value, usd, n_repeats, n_unscored`."""
+    rows = database.query(results, "choose_items", run_ids=sorted(set(runs["run_id"]))) if len(runs) else None
+    if rows is None:
+        import pandas as pd
+
+        rows = pd.DataFrame(columns=["run_id", "task", "metric", "item_id"])
+    rows = rows.merge(runs[["run_id", "target", "suite", "task", "metric"]], on=["run_id", "task", "metric"])
+    rows = rows.assign(task=rows["suite"] + "/" + rows["task"]).rename(columns={"item_id": "item"})
+    rows = rows.reindex(columns=["target", "task", "item", "cluster", "value", "usd", "n_repeats", "n_unscored"])
+    return rows.astype(dict.fromkeys(("value", "usd", "n_repeats", "n_unscored"), float))
+
+
+def _answers(results: Path, runs: pandas.DataFrame) -> pandas.DataFrame:
+    """A row per target and question: `target, answered, ttft_ms, e2e_ms, decode_tps`."""
+    import pandas as pd
+
+    columns = ["target", "answered", "ttft_ms", "e2e_ms", "decode_tps"]
+    if runs.empty:
+        return pd.DataFrame(columns=columns).astype({"answered": bool})
+    rows = database.query(results, "choose_latency", run_ids=sorted(set(runs["run_id"])))
+    return rows.merge(runs[["run_id", "target", "task"]], on=["run_id", "task"])[columns]
+
+
+# ---------------------------------------------------------------------------------------------------- what others found
+
+
+def _published(results: Path, asked: Asked, runs: pandas.DataFrame) -> tuple[pandas.DataFrame, tuple[Candidate, ...]]:
+    """Published scores of the asked benchmarks, by candidate; models that nobody measured here are candidates only
+    where the use case is about published benchmarks alone."""
+    import pandas as pd
+
+    empty = pd.DataFrame(columns=["target", "task", "value", "stderr", "source"])
+    if not asked.benchmarks:
+        return empty, ()
+    seen = _observed(results, asked.benchmarks)
+    if not asked.own:
+        models = tuple(_model(str(name), rows) for name, rows in seen.groupby("model", sort=True))
+        return seen.assign(target=seen["model"])[list(empty.columns)], models
+    from bench.catalog.names import match
+
+    by_model = {one.target: match(one.model or one.target).model for one in candidates_of(runs)}
+    parts = [seen[seen["model"] == model].assign(target=target) for target, model in by_model.items()]
+    return (pd.concat(parts)[list(empty.columns)] if parts else empty), ()
+
+
+def _observed(results: Path, benchmarks: Mapping[str, float]) -> pandas.DataFrame:
+    """The best published score of each model on each of these, with a standard error where one can be had."""
+    from bench.analysis.observations import observations
+    from bench.catalog.benchmarks import benchmark
+
+    rows = observations(results, provenance="published")
+    rows = rows[rows["benchmark"].isin(list(benchmarks))]
+    n = rows["n_items"].fillna(rows["benchmark"].map({name: benchmark(name).n_items for name in benchmarks}))
+    binomial = (rows["score"] * (1 - rows["score"]) / n.astype(float)) ** 0.5
+    rows = rows.assign(stderr=rows["stderr"].fillna(binomial), value=rows["score"], task=rows["benchmark"])
+    return rows.sort_values("score").groupby(["model", "benchmark"]).tail(1)
+
+
+def _model(name: str, rows: pandas.DataFrame) -> Candidate:
+    is_open = bool(rows["open_since"].notna().any())
+    released = rows["released"].min()
+    return Candidate(
+        target=name, layer=None, provider="not known", is_open=is_open, model=name, released=_date(released)
+    )
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def _date(value: Any) -> dt.date | None:
+    import pandas as pd
+
+    return None if pd.isna(value) else pd.Timestamp(value).date()

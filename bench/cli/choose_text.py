@@ -1,0 +1,108 @@
+"""How the answer of `bench choose` reads in a terminal: the answer, a table per target, then why."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator
+
+from bench.choice.answer import METHOD, Answer, sure
+from bench.choice.nouns import Criterion, Verdict, figure
+
+SHORT = {"suffices": "yes", "does not": "no", "not known": "not known"}
+HEADS = {
+    "quality": "quality [95%]",
+    "quality difference": "difference [95%]",
+    "ttft_ms_p95": "TTFT ms\np95 [95%]",
+    "e2e_ms_p95": "e2e ms\np95 [95%]",
+    "decode_tps_p50": "tok/s\np50 [95%]",
+    "usd_per_task": "$/task [95%]",
+    "usd_per_solved": "$/solved [95%]",
+    "usd_per_month": "$/month [95%]",
+}
+MOST_REASONS = 12
+
+
+def show(answer: Answer) -> None:
+    """On stdout."""
+    from bench import terminal
+
+    console = terminal.console()
+    width = min(console.width, 110)
+    _paragraph(console, answer.sentence(), width, style="bold")
+    console.print()
+    _paragraph(console, _asked(answer), width)
+    console.print()
+    if answer.verdicts:
+        for columns, rows in terminal.fitting(*_cells(answer), console.width):
+            console.print(terminal.table_of(columns, rows))
+            console.print()
+    for line in _notes(answer):
+        _paragraph(console, line, width, hanging=True)
+
+
+def _paragraph(console: object, text: str, width: int, *, style: str = "", hanging: bool = False) -> None:
+    from rich.console import Console
+
+    from bench.terminal import printable
+
+    assert isinstance(console, Console)
+    indent = "  " if hanging else ""
+    for line in textwrap.wrap(
+        printable(text), width, subsequent_indent=indent, break_on_hyphens=False, break_long_words=False
+    ):
+        console.print(line, style=style or None, soft_wrap=True)
+
+
+def _asked(answer: Answer) -> str:
+    use = answer.use_case
+    tasks = ", ".join(f"{t.name} ({t.weight:g})" if t.weight != 1 else t.name for t in use.tasks)
+    limits = "".join(f", {name} {figure(value)}" for name, value in use.limits.given().items())
+    return f"{use.name}: {tasks}; wanted: quality {use.quality.told()}{limits}; {answer.certainty:.0%} sure"
+
+
+def _cells(answer: Answer) -> tuple[list[str], list[list[str]]]:
+    names = list(dict.fromkeys(c.name for v in answer.verdicts for c in v.criteria))
+    money = [] if "usd_per_task" in names else ["$/task"]
+    heads = ["target", "layer", "suffices", "sure", *(HEADS[name] for name in names), *money, "n"]
+    return heads, [_row(verdict, names, bool(money)) for verdict in answer.verdicts]
+
+
+def _row(verdict: Verdict, names: list[str], money: bool) -> list[str]:
+    by_name = {c.name: c for c in verdict.criteria}
+    known = all(c.certainty is not None for c in verdict.criteria)
+    layer = verdict.candidate.layer or ("open" if verdict.candidate.is_open else "closed")
+    return [
+        verdict.candidate.target,
+        layer,
+        SHORT[verdict.state],
+        sure(verdict.certainty).removesuffix(" sure") if known else "–",
+        *(_found(by_name.get(name)) for name in names),
+        *([figure(verdict.usd_per_task)] if money else []),
+        f"{verdict.criteria[0].n:,}",
+    ]
+
+
+def _found(c: Criterion | None) -> str:
+    if c is None or c.value is None:
+        return "–"
+    return f"{figure(c.value)} [{figure(c.low)}, {figure(c.high)}]" if c.certainty is not None else figure(c.value)
+
+
+def _notes(answer: Answer) -> Iterator[str]:
+    told = [verdict for verdict in answer.verdicts if verdict.state != "suffices"]
+    for verdict in told[:MOST_REASONS]:
+        word = "not known" if verdict.state == "not known" else "no"
+        yield f"{verdict.candidate.target}: {word}: {verdict.why(answer.certainty)}"
+    if len(told) > MOST_REASONS:
+        yield f"… and {len(told) - MOST_REASONS} more: --json has them all"
+    if answer.sufficient:
+        cheapest = answer.cheapest().items()
+        yield "cheapest by layer: " + "; ".join(f"{layer} {v.candidate.target if v else '–'}" for layer, v in cheapest)
+    since = answer.since
+    yield (
+        f"open since: {since.released} ({since.model}; {since.basis})" if since.released else f"open since: {since.why}"
+    )
+    for why, names in answer.left_out.items():
+        shown = ", ".join(names[:4]) + (" …" if len(names) > 4 else "")
+        yield f"left out, {len(names)}: {why} ({shown})"
+    yield f"how: {METHOD}; latencies are of quality traffic, not of a load test"
