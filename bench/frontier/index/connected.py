@@ -1,4 +1,4 @@
-"""Which models and benchmarks can be put on one scale: enough scores each, and linked by a chain of shared benchmarks."""
+"""Which models and benchmarks can be put on one scale: enough scores each, and linked by shared benchmarks."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Fit the index: abilities of models, difficulties and slopes of benchmarks, on the scale of two anchor models.
 
-The model is item response theory with benchmarks as items: p' ~ sigmoid(slope (ability - difficulty)). Source: Ho et al.,
+Item response theory with benchmarks as items: p' ~ sigmoid(slope (ability - difficulty)). Source: Ho et al.,
 "A Rosetta Stone for AI Benchmarks" (arXiv 2512.00193), and Epoch AI's documentation of its Capabilities Index.
 """
 
@@ -63,13 +63,13 @@ def checked(frame: pd.DataFrame) -> pd.DataFrame:
     missing = [name for name in ("model", "benchmark", "value") if name not in frame]
     if missing:
         raise ConfigError(f"index rows need the column {missing[0]}; they have {', '.join(map(str, frame.columns))}")
-    rows = frame[["model", "benchmark", "value"]].assign(weight=frame["weight"] if "weight" in frame else 1.0)
+    rows = frame[["model", "benchmark", "value"]].assign(weight=frame.get("weight", 1.0))
     odd = rows[~(rows["value"].between(0, 1) & (rows["weight"] > 0))]
     if len(odd):
         first = odd.iloc[0]
         raise ConfigError(
-            f"index: {first['model']} on {first['benchmark']} is {first['value']} (weight {first['weight']}), not a share "
-            "between guessing (0) and the ceiling (1); prepare the scores with index_rows"
+            f"index: {first['model']} on {first['benchmark']} is {first['value']} (weight {first['weight']}), not a "
+            "share from guessing (0) to the ceiling (1); prepare the scores with index_rows"
         )
     twice = rows[rows.duplicated(["model", "benchmark"])]
     if len(twice):
@@ -111,7 +111,7 @@ def arrays(rows: pd.DataFrame, models: list[str], benchmarks: list[str], rules: 
 
 
 def scaled(ability: np.ndarray, at: tuple[int, int], rules: Rules, names: tuple[str, str]) -> Scale:
-    """The scale that gives the two anchors their index; ConfigError when they are equally able or the wrong way round."""
+    """The scale that gives the two anchors their index; ConfigError when they are equally able or swapped."""
     spread = float(ability[at[1]] - ability[at[0]])
     if not spread > LEAST_SPREAD:
         raise ConfigError(f"index: {names[1]} is not above {names[0]} in these scores; name other anchors")
@@ -134,10 +134,9 @@ def resumed(start: Fit, models: list[str], benchmarks: list[str]) -> Solution:
     ability = known.reindex(models).fillna(known.median())
     difficulty = (items["difficulty"] - start.origin).reindex(benchmarks).fillna(known.median())
     slope = items["slope"].reindex(benchmarks).fillna(1.0)
-    none = np.zeros(len(benchmarks), dtype=bool)
     return Solution(
         ability=ability.to_numpy(dtype=float), difficulty=difficulty.to_numpy(dtype=float),
-        slope=slope.to_numpy(dtype=float), cost=np.inf, steps=0, converged=False, frozen=none,
+        slope=slope.to_numpy(dtype=float), cost=np.inf, steps=0, converged=False,
     )  # fmt: skip
 
 

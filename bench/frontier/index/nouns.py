@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class Rules:
     min_models: int = 2
     """Per benchmark: with one model its difficulty and slope say nothing about that model."""
     ridge: float = 0.1
-    """Total strength: each parameter's square costs this over the number of parameters (of all models and benchmarks)."""
+    """Total strength: the square of each parameter costs this over the number of all parameters."""
     slope_low: float = 0.1
     slope_high: float = 10.0
     floor: float = 0.001
@@ -62,9 +62,9 @@ class Fit:
     """One fitted index.
 
     models: model, ability, index, stderr (index points, relative to the two anchors, whose own is 0), n_benchmarks;
-        best first. benchmarks: benchmark, difficulty, slope (on the ability's scale), difficulty_index, slope_per_point,
-        n_models, residual_sd; easiest first. rows: model, benchmark, value, weight, expected. components: component,
-        n_models, n_benchmarks, compared (holds both anchors). refused: model, n_benchmarks, reason.
+    best first. benchmarks: benchmark, difficulty, slope (on the ability's scale), difficulty_index, slope_per_point,
+    n_models, residual_sd; easiest first. rows: model, benchmark, value, weight, expected. components: component,
+    n_models, n_benchmarks, compared (holds both anchors). refused: model, n_benchmarks, reason.
     """
 
     models: pd.DataFrame
@@ -155,5 +155,3 @@ class Solution:
     cost: float
     steps: int
     converged: bool
-    frozen: np.ndarray = field(repr=False)
-    """Slopes that are not free: the anchor's, and those held by a bound."""
