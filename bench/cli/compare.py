@@ -2,8 +2,108 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
 import typer
+
+from bench.cli.options import RESULTS, Json, ResultsDir
+from bench.cli.printing import print_json, print_table, tell_problems
+
+if TYPE_CHECKING:
+    from bench.analysis.compare import Comparison
+
+INCONCLUSIVE = 6
+COLUMNS = ("task", "A %", "B %", "A−B points", "verdict", "p", "r", "finds", "n")
+
+
+def compare(
+    a: Annotated[str, typer.Argument(metavar="A", help="A target as in `bench run -t`, or a run id or its beginning.")],
+    b: Annotated[str, typer.Argument(metavar="B", help="What A is held against.")],
+    margin: Annotated[float, typer.Option(help="Least difference that matters; 0.02 = two points.")] = 0.02,
+    suite: Annotated[str | None, typer.Option(help="quick, quick@1: where both were asked several.")] = None,
+    confidence: Annotated[float, typer.Option(help="Of intervals; tests err in 1 less this.")] = 0.95,
+    explore: Annotated[
+        bool, typer.Option("--explore", help="Many tasks, looking for leads: Benjamini-Hochberg instead of Holm.")
+    ] = False,
+    chart: Annotated[Path | None, typer.Option(help="Also draw it: FILE.html, .png or .svg.")] = None,
+    as_json: Json = False,
+    results: ResultsDir = RESULTS,
+) -> None:
+    """Which of two is better on a suite, paired item by item: ahead, behind, at parity or inconclusive (exit 6)."""
+    from bench import analysis, database
+
+    tell_problems(database.build(results).problems)
+    found = analysis.compare(results, a, b, margin=margin, suite=suite, confidence=confidence, explore=explore)
+    if chart is not None:
+        _draw(found, chart)
+    if as_json:
+        print_json(found.as_dict())
+    else:
+        _show(found)
+    raise typer.Exit(INCONCLUSIVE if found.verdict == "inconclusive" else 0)
+
+
+def _draw(found: Comparison, path: Path) -> None:
+    import sys
+
+    from bench.charts import export, forest
+
+    figure = forest.chart(
+        found.frame,
+        a=found.a,
+        b=found.b,
+        suite=f"{found.suite}@{found.suite_version}",
+        margin=found.margin,
+        confidence=found.confidence,
+    )
+    export.write(figure, path, height_px=int(figure.layout.height))
+    print(f"wrote {path}", file=sys.stderr)
+
+
+def _show(found: Comparison) -> None:
+    from bench.terminal import printable
+
+    print(printable(found.sentence) + "\n")
+    print(f"A = {printable(found.a)}, run {found.run_a}\nB = {printable(found.b)}, run {found.run_b}\n")
+    print_table(COLUMNS, [_cells(row) for row in found.as_dict()["tasks"] + _macros(found)])
+    print(f"\nA−B: with its {found.confidence:.0%} interval. p: of no difference. r: correlation of the two.")
+    print("finds: the true difference that is found in 80% of such comparisons, in points. n: items (clusters).")
+    for note in found.notes:
+        print(f"- {printable(note)}")
+
+
+def _macros(found: Comparison) -> list[dict[str, Any]]:
+    told = found.as_dict()
+    rescaled = told.get("macro_rescaled")
+    return [told["macro"], *([{**rescaled, "task": "macro above chance"}] if rescaled else [])]
+
+
+def _cells(row: dict[str, Any]) -> list[str]:
+    from bench.analysis import points
+
+    size = "–" if row["difference"] is None else points(row["difference"])
+    if row["ci_low"] is not None:
+        size += f" [{points(row['ci_low'])}, {points(row['ci_high'])}]"
+    clustered = f" ({row['n_clusters']})" if row["n_clusters"] != row["n"] else ""
+    return [
+        row["task"],
+        *("–" if row[side] is None else points(row[side], sign=False) for side in "ab"),
+        size,
+        row["verdict"] + (" *" if row["verdict"] == "at parity" and row["why"] != "within the margin" else ""),
+        _p(row["p_adjusted"]),
+        "–" if row["correlation"] is None else f"{row['correlation']:.2f}",
+        "–" if row["mde_80"] is None else points(row["mde_80"], sign=False),
+        f"{row['n']}{clustered}",
+    ]
+
+
+def _p(p: float | None) -> str:
+    if p is None:
+        return "–"
+    return "<0.001" if p < 0.001 else f"{p:.3f}"
 
 
 def add_to(app: typer.Typer) -> None:
     """Add these verbs to the command."""
+    app.command("compare")(compare)
