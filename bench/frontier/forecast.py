@@ -1,0 +1,257 @@
+"""When the lines through the record setters would cross: chances over two windows, a back-test, or the reason why not.
+
+A line per class through its record setters (OLS), in points, or in logit for a proportion, once over the last 24
+months and once over all records. The lines' errors are drawn from their sampling distribution (bivariate t). Records
+follow from one another, so the true uncertainty is larger than these draws say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import TYPE_CHECKING
+
+from bench.frontier import curves
+from bench.frontier.answer import BackTest, Forecast, Line
+from bench.frontier.curves import MONTH_DAYS, Side
+from bench.frontier.posterior import logit
+from bench.frontier.scores import Scale, factor, unit
+
+if TYPE_CHECKING:
+    from numpy import float64
+    from numpy.random import Generator
+    from numpy.typing import NDArray
+    from pandas import DataFrame
+
+    Floats = NDArray[float64]
+
+DRAWS = 2000
+FARTHEST_MONTHS = 120.0
+"""No line is followed further than ten years: a crossing beyond is none."""
+HORIZONS = (12, 24, 36)
+FEWEST_RECORDS = 5
+FEWEST_RECENT = 3
+"""A line needs three points to know its own error."""
+STALE_DAYS = 270
+LOGIT_UNDER = 0.9
+SATURATED = 0.95
+RECENT_MONTHS = 24.0
+WINDOWS = {"last 24 months": RECENT_MONTHS, "all": float("inf")}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fitted:
+    """Two lines in months from the as-of date: level there and slope per month, (2,) each, with draws (n, 2)."""
+
+    closed: Floats
+    opened: Floats
+    closed_draws: Floats
+    open_draws: Floats
+    records: Mapping[str, int]
+
+    @property
+    def closing(self) -> float:
+        """How fast the open line gains on the closed one."""
+        return float(self.opened[1] - self.closed[1])
+
+
+def forecast(
+    rows: DataFrame, benchmark: Scale, as_of: date | None, seed: int = 0, *, stale_days: int | None = None
+) -> Forecast:
+    """P(crossing within 12, 24, 36 months of `as_of`), or why there is none."""
+    closed, opened = (curves.steps(curves.side(rows, cls, as_of)) for cls in ("closed", "open"))
+    if as_of is None or not len(closed) or not len(opened):
+        return Forecast(state="undefined", reason="no model in one of the classes")
+    lead = float(opened.value[-1] - closed.value[-1])
+    if lead >= 0:
+        return Forecast(state="open leads", reason=_leading(lead * factor(benchmark), benchmark))
+    back_test = _back_test(rows, benchmark, as_of, seed)
+    reasons = [*_refusals(closed, opened, benchmark), *_stale(stale_days), *_few_recent(closed, opened, as_of)]
+    if reasons:
+        return Forecast(state="refused", reason="; ".join(reasons), back_test=back_test)
+    fits = _fits(closed, opened, benchmark, as_of, seed)
+    if reasons := _disagreements(fits):
+        lines = {name: _line(fit)[0] for name, fit in fits.items()}
+        return Forecast(state="refused", reason="; ".join(reasons), back_test=back_test, windows=lines)
+    return _given(fits, back_test)
+
+
+def crossings(closed: Floats, opened: Floats) -> tuple[Floats, float]:
+    """Months until each pair of drawn lines (n, 2: level, slope) crosses, and the share that was left out.
+
+    Infinity = not within ten years. The closed side leads today. A pair whose open line already lies above the closed
+    one contradicts that and is left out: on a saturated benchmark such lines "cross" while nothing was caught up.
+    """
+    import numpy as np
+
+    apart = closed - opened
+    possible = apart[apart[:, 0] > 0]
+    with np.errstate(divide="ignore"):
+        months = np.where(possible[:, 1] < 0, possible[:, 0] / -possible[:, 1], np.inf)
+    months = np.where(months <= FARTHEST_MONTHS, months, np.inf)
+    return months, 1 - len(possible) / len(apart)
+
+
+def _fits(closed: Side, opened: Side, benchmark: Scale, as_of: date, seed: int) -> dict[str, Fitted]:
+    import numpy as np
+
+    rng = np.random.default_rng(seed)
+    return {name: _fit(closed, opened, benchmark, as_of, window, rng) for name, window in WINDOWS.items()}
+
+
+def _fit(closed: Side, opened: Side, benchmark: Scale, as_of: date, window: float, rng: Generator) -> Fitted:
+    lines = [_ols(*_recent(side, as_of, window, benchmark), rng) for side in (closed, opened)]
+    return Fitted(
+        closed=lines[0][0],
+        opened=lines[1][0],
+        closed_draws=lines[0][1],
+        open_draws=lines[1][1],
+        records={"closed": lines[0][2], "open": lines[1][2]},
+    )
+
+
+def _recent(side: Side, as_of: date, window: float, benchmark: Scale) -> tuple[Floats, Floats]:
+    """Months from the as-of date (<= 0) and heights on the line's scale, of the records within the window."""
+    months = (side.day - curves.day_of(as_of)) / MONTH_DAYS
+    inside = months > -window
+    heights = side.value[inside]
+    return months[inside], logit(heights) if benchmark.scale == "proportion" else heights
+
+
+def _ols(x: Floats, y: Floats, rng: Generator) -> tuple[Floats, Floats, int]:
+    """Level at 0 and slope; draws from their sampling distribution; how many points."""
+    import numpy as np
+
+    line = np.column_stack((np.ones_like(x), x))
+    inverse = np.linalg.inv(line.T @ line)
+    beta = inverse @ line.T @ y
+    free = len(x) - 2
+    variance = float(((y - line @ beta) ** 2).sum()) / free
+    scale = np.sqrt(variance * free / rng.chisquare(free, DRAWS))
+    noise = rng.standard_normal((DRAWS, 2)) @ np.linalg.cholesky(inverse).T
+    return beta, beta + scale[:, None] * noise, len(x)
+
+
+def _line(fit: Fitted) -> tuple[Line, Floats]:
+    import numpy as np
+
+    months, contradicted = crossings(fit.closed_draws, fit.open_draws)
+    chances = [float((months <= h).mean()) if len(months) else float("nan") for h in HORIZONS]
+    line = Line(
+        records=fit.records,
+        closing_points_per_month=fit.closing,
+        p12=chances[0],
+        p24=chances[1],
+        p36=chances[2],
+        no_crossing=float(np.isinf(months).mean()) if len(months) else float("nan"),
+        contradicted=contradicted,
+    )
+    return line, months
+
+
+def _given(fits: Mapping[str, Fitted], back_test: BackTest) -> Forecast:
+    import numpy as np
+
+    told = {name: _line(fit) for name, fit in fits.items()}
+    lines = {name: line for name, (line, _) in told.items()}
+    months = np.sort(np.concatenate([m for _, m in told.values()]))
+    weights = np.concatenate([np.full(len(m), 0.5 / len(m)) for _, m in told.values()])
+    order = np.argsort(np.concatenate([m for _, m in told.values()]), kind="stable")
+    reached = np.cumsum(weights[order])
+    low, high = (float(months[min(int(np.searchsorted(reached, q)), len(months) - 1)]) for q in (0.05, 0.95))
+    p12, p24, p36 = (float(np.mean([getattr(line, f"p{h}") for line in lines.values()])) for h in HORIZONS)
+    return Forecast(
+        state="given",
+        p12=p12,
+        p24=p24,
+        p36=p36,
+        low_months=low if np.isfinite(low) else None,
+        high_months=high if np.isfinite(high) else None,
+        no_crossing=float(np.mean([line.no_crossing for line in lines.values()])),
+        windows=lines,
+        back_test=back_test,
+    )
+
+
+def _refusals(closed: Side, opened: Side, benchmark: Scale) -> list[str]:
+    few = [
+        f"only {len(side)} {name} record{'s' * (len(side) != 1)} (at least {FEWEST_RECORDS} are needed)"
+        for name, side in (("closed", closed), ("open", opened))
+        if len(side) < FEWEST_RECORDS
+    ]
+    top = float(max(closed.value[-1], opened.value[-1]))
+    if benchmark.scale == "points" or top < LOGIT_UNDER:
+        return few
+    if top > SATURATED:
+        return [*few, f"saturated: the frontier is at {top:.0%} of what can be had"]
+    return [*few, f"nearly saturated: the frontier is at {top:.0%}, lines in logit mislead from {LOGIT_UNDER:.0%} on"]
+
+
+def _stale(stale_days: int | None) -> list[str]:
+    if stale_days is None or stale_days <= STALE_DAYS:
+        return []
+    return [f"stale: one of the classes got no new model here for {stale_days / MONTH_DAYS:.0f} months"]
+
+
+def _few_recent(closed: Side, opened: Side, as_of: date) -> list[str]:
+    since = curves.day_of(as_of) - RECENT_MONTHS * MONTH_DAYS
+    counts = {name: int((side.day > since).sum()) for name, side in (("closed", closed), ("open", opened))}
+    return [
+        f"only {n} {name} records in the last 24 months (a line needs {FEWEST_RECENT})"
+        for name, n in counts.items()
+        if n < FEWEST_RECENT
+    ]
+
+
+def _disagreements(fits: Mapping[str, Fitted]) -> list[str]:
+    import numpy as np
+
+    reasons = []
+    if len({bool(fit.closing > 0) for fit in fits.values()}) > 1:
+        told = ", ".join(f"{name}: {'closing' if fit.closing > 0 else 'parting'}" for name, fit in fits.items())
+        reasons.append(f"the windows disagree ({told})")
+    crossed = [name for name, fit in fits.items() if np.median(fit.closed_draws[:, 0] - fit.open_draws[:, 0]) <= 0]
+    if crossed:
+        reasons.append(f"the lines ({', '.join(crossed)}) have crossed already while the closed side still leads")
+    return reasons
+
+
+def _leading(lead: float, benchmark: Scale) -> str:
+    where = f"{lead:.1f} {unit(benchmark)} ahead of" if lead > 0 else "level with"
+    return f"the best open model is already {where} the best closed one"
+
+
+def _back_test(rows: DataFrame, benchmark: Scale, as_of: date, seed: int) -> BackTest:
+    """The lines over all records until 12 months before, carried to the as-of date, against the gap seen there."""
+    import numpy as np
+
+    then = curves.date_of(curves.day_of(as_of) - round(12 * MONTH_DAYS))
+    closed, opened = (curves.steps(curves.side(rows, cls, then)) for cls in ("closed", "open"))
+    if not len(closed) or not len(opened) or (reasons := _refusals(closed, opened, benchmark)):
+        why = "; ".join(reasons) if len(closed) and len(opened) else "no model in one of the classes then"
+        return BackTest(as_of=then, reason=why)
+    fit = _fit(closed, opened, benchmark, then, WINDOWS["all"], np.random.default_rng(seed))
+    seen = [float(curves.steps(curves.side(rows, cls, as_of)).value[-1]) for cls in ("closed", "open")]
+    observed = (seen[0] - seen[1]) * factor(benchmark)
+    predicted = float(_carried(fit.closed[None], fit.opened[None], benchmark)[0])
+    low, high = np.quantile(_carried(fit.closed_draws, fit.open_draws, benchmark), (0.05, 0.95))
+    return BackTest(
+        as_of=then,
+        predicted_points=predicted,
+        low=float(low),
+        high=float(high),
+        observed_points=observed,
+        miss_points=predicted - observed,
+    )
+
+
+def _carried(closed: Floats, opened: Floats, benchmark: Scale, months: float = 12.0) -> Floats:
+    """The gap of drawn lines so many months on, in points."""
+    import numpy as np
+
+    heights = [line[:, 0] + months * line[:, 1] for line in (closed, opened)]
+    if benchmark.scale == "proportion":
+        heights = [1 / (1 + np.exp(-h)) for h in heights]
+    gap: Floats = (heights[0] - heights[1]) * factor(benchmark)
+    return gap
