@@ -5,6 +5,8 @@ it is read as it is (`bench.database.build` brings it up to date).
 """
 
 from bench.analysis.choose import CHOICE_COLUMNS, choose, criteria
+from bench.analysis.compare import COMPARE_COLUMNS, Comparison, compare, points
+from bench.analysis.cost import BREAK_EVEN_COLUMNS, COST_COLUMNS, THROUGHPUT_COLUMNS, break_even, cost, throughput
 from bench.analysis.measured import (
     LOAD_COLUMNS,
     LOAD_REQUEST_COLUMNS,
@@ -24,20 +26,30 @@ from bench.analysis.measured import (
 )
 
 __all__ = [
+    "BREAK_EVEN_COLUMNS",
     "CHOICE_COLUMNS",
+    "COMPARE_COLUMNS",
+    "COST_COLUMNS",
     "LOAD_COLUMNS",
     "LOAD_REQUEST_COLUMNS",
     "REPORT_COLUMNS",
+    "THROUGHPUT_COLUMNS",
+    "Comparison",
+    "break_even",
     "choose",
+    "compare",
+    "cost",
     "criteria",
     "last_e2e_ms",
     "latency",
     "load",
     "load_requests",
     "load_steps",
+    "points",
     "records",
     "report",
     "runs",
+    "throughput",
     "token_history",
     "tokens_over_time",
     "traffic",

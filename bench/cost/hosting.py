@@ -72,12 +72,14 @@ def rented(
     *,
     gpus: int = 1,
     storage_usd_per_month: Decimal = Decimal(0),
+    colocation_usd_per_month: Decimal = Decimal(0),
     staff_usd_per_month: Decimal = Decimal(0),
 ) -> Hourly:
-    """Rent x GPUs + storage (+ staff)."""
+    """Rent x GPUs + storage, and what else was said to be paid."""
     return Hourly(
         rent=usd_per_gpu_hour * gpus,
         storage=storage_usd_per_month / HOURS_PER_MONTH,
+        colocation=colocation_usd_per_month / HOURS_PER_MONTH,
         staff=staff_usd_per_month / HOURS_PER_MONTH,
     )
 

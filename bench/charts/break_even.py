@@ -1,0 +1,82 @@
+"""The month's bill over the volume, of APIs and of whole nodes of one's own, and where they meet."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from bench.charts import CLOSED, OPEN, SERIES_COLOURS, THEMELESS, axis, titled_plainly
+
+if TYPE_CHECKING:
+    import pandas
+    import plotly.graph_objects as go
+
+QUESTION = "From what volume is an own node cheaper?"
+DASHES = ("solid", "dash", "dot", "dashdot")
+API_COLOURS = (CLOSED, *(colour for colour in SERIES_COLOURS[2:6] if colour not in (OPEN, CLOSED)))
+
+
+def chart(frame: pandas.DataFrame, *, mix: str = "3:1", says: str = "") -> go.Figure:
+    """`frame`: `analysis.break_even`; `says` is where the throughput is from. Both axes are logarithmic.
+
+    A node is a step up; a line ends where all nodes are full. A circle marks the first volume at which they are not
+    dearer; a line without one never gets there.
+    """
+    import plotly.graph_objects as go
+
+    figure = go.Figure()
+    apis = list(dict.fromkeys(frame.loc[frame["kind"] == "api", "who"]))
+    for k, name in enumerate(apis):
+        part = frame[(frame["kind"] == "api") & (frame["who"] == name)]
+        figure.add_trace(_line(part, name, API_COLOURS[k % len(API_COLOURS)], "solid"))
+    own = frame[frame["kind"] == "self"]
+    for k, (u, part) in enumerate(own.groupby("utilisation", sort=False)):
+        name = f"own, used to {100 * float(str(u)):.3g}%"
+        figure.add_trace(_line(part.sort_values("mtok_per_month"), name, OPEN, DASHES[k % len(DASHES)]))
+    figure.add_trace(_meetings(frame[frame["kind"] == "break-even"]))
+    nodes = int(own["nodes"].max()) if len(own) else 1
+    caption = f"Input to output {mix}; up to {nodes} {'node' if nodes == 1 else 'nodes'}.\n{says}"
+    figure.update_layout(
+        title=titled_plainly(QUESTION, caption),
+        xaxis=axis("million tokens a month, input and output", type="log", range=_room(frame["mtok_per_month"])),
+        yaxis=axis("US$ a month", type="log", range=_room(frame["usd_per_month"])),
+        height=520,
+        **THEMELESS,
+    )
+    return figure
+
+
+def _line(part: pandas.DataFrame, name: str, colour: str, dash: str) -> go.Scatter:
+    import plotly.graph_objects as go
+
+    return go.Scatter(
+        x=part["mtok_per_month"],
+        y=part["usd_per_month"],
+        mode="lines",
+        name=name,
+        line={"color": colour, "width": 2, "dash": dash},
+        hovertemplate="%{x:,.3~s} M tokens: %{y:,.2f} $<extra>" + name + "</extra>",
+    )
+
+
+def _meetings(part: pandas.DataFrame) -> go.Scatter:
+    import plotly.graph_objects as go
+
+    return go.Scatter(
+        x=part["mtok_per_month"],
+        y=part["usd_per_month"],
+        mode="markers",
+        name="break-even",
+        marker={"symbol": "circle-open", "size": 11, "color": "#cc79a7", "line": {"width": 2.5}},
+        text=[
+            f"{who}, used to {100 * float(u):.3g}%: {float(n):g} nodes"
+            for who, u, n in zip(part["who"], part["utilisation"], part["nodes"], strict=True)
+        ],
+        hovertemplate="%{text}<br>%{x:,.1f} M tokens, %{y:,.2f} $<extra></extra>",
+    )
+
+
+def _room(values: pandas.Series[float]) -> list[float] | None:
+    """Ends of a logarithmic axis with a little air; None where there is nothing to show."""
+    known = values[values > 0]
+    return None if known.empty else [math.log10(known.min() / 1.2), math.log10(known.max() * 1.2)]
