@@ -4,5 +4,20 @@ from __future__ import annotations
 
 from bench.frontier.index.fit import fit
 from bench.frontier.index.nouns import Anchor, Fit, OfCapability, Placed, Rules
+from bench.frontier.index.place import of_capability, place
+from bench.frontier.index.refits import refits
+from bench.frontier.index.without import leave_one_benchmark_out, without
 
-__all__ = ["Anchor", "Fit", "OfCapability", "Placed", "Rules", "fit"]
+__all__ = [
+    "Anchor",
+    "Fit",
+    "OfCapability",
+    "Placed",
+    "Rules",
+    "fit",
+    "leave_one_benchmark_out",
+    "of_capability",
+    "place",
+    "refits",
+    "without",
+]
