@@ -41,6 +41,8 @@ class Comparison:
     run_b: str
     suite: str
     suite_version: str
+    measured: str
+    """The day, or the first and the last."""
     margin: float
     """Least difference that matters, as a share of 1."""
     confidence: float
@@ -98,6 +100,7 @@ def compare(
         run_b=run_b.run_id,
         suite=run_a.suite,
         suite_version=run_a.suite_version,
+        measured=" to ".join(dict.fromkeys(sorted(run.day for run in (run_a, run_b)))),
         correction="benjamini-hochberg" if explore else "holm",
         sentence=_sentence(names, run_a, macro, margin, confidence),
         frame=frame,
@@ -261,9 +264,7 @@ def _about_families(n_tasks: int, confidence: float, explore: bool) -> str:
         return ""
     if explore:
         return f"exploration: of the tasks called different, {1 - confidence:.0%} are so by chance (Benjamini-Hochberg)"
-    return (
-        f"verdicts of tasks are corrected for reading {n_tasks} of them (Holm), their intervals are not; macro is one"
-    )
+    return f"the verdicts of the tasks are corrected for reading {n_tasks} of them (Holm), their intervals are not"
 
 
 def _about_unscored(name: str, row: Mapping[str, Any]) -> str:
@@ -279,4 +280,5 @@ def _bootstrap_disagrees(row: Mapping[str, Any]) -> bool:
 
 def _about_bootstrap(name: str, row: Mapping[str, Any]) -> str:
     found = f"{points(row['boot_low'])} to {points(row['boot_high'])}"
-    return f"{name}: the cluster bootstrap says {found}, on the other side of zero's being in: a close call"
+    inside = "holds" if row["boot_low"] <= 0 <= row["boot_high"] else "doesn't hold"
+    return f"{name}: a close call, the cluster bootstrap ({found}) {inside} zero and the interval says otherwise"

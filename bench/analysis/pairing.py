@@ -41,8 +41,13 @@ class Judged:
         drawn = (self.item_limit, self.seed) if self.item_limit is not None else (None, None)
         return (self.suite, self.suite_version, self.suite_hash, self.items, *drawn)
 
+    @property
+    def day(self) -> str:
+        """On which it began, UTC: run ids begin with it."""
+        return f"{self.run_id[:4]}-{self.run_id[4:6]}-{self.run_id[6:8]}"
+
     def told(self) -> str:
-        """`quick@1 (30 items a task, seed 0)`."""
+        """`quick@1 (frozen, limit 30, seed 0, suite hash bc0ada9d)`."""
         limit = f"limit {self.item_limit}, seed {self.seed}" if self.item_limit is not None else "all items"
         return f"{self.suite}@{self.suite_version} ({self.items}, {limit}, suite hash {str(self.suite_hash)[:8]})"
 

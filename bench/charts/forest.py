@@ -18,7 +18,9 @@ ZERO = "rgba(128, 128, 128, 0.9)"
 ROW_PX = 30
 
 
-def chart(frame: pandas.DataFrame, *, a: str, b: str, suite: str, margin: float, confidence: float) -> go.Figure:
+def chart(
+    frame: pandas.DataFrame, *, a: str, b: str, suite: str, margin: float, confidence: float, measured: str
+) -> go.Figure:
     """`frame`: that of `analysis.compare`, one suite, measured here.
 
     A circle is a task, coloured by its verdict; the diamond at the bottom spans the interval of the macro mean; the
@@ -37,7 +39,11 @@ def chart(frame: pandas.DataFrame, *, a: str, b: str, suite: str, margin: float,
         if at:
             figure.add_trace(_circles(tasks.iloc[at], [places[k] for k in at], verdict, colour))
     figure.add_trace(_diamond(macro))
-    figure.update_layout(**_layout(tasks, places, macro, a, b, suite, margin, confidence))
+    caption = (
+        f"{a} minus {b} on {suite}, paired on n = {int(macro['n'])} items, measured here, {measured}.\n"
+        f"{confidence:.0%} intervals; grey band: the margin of {100 * margin:g} points."
+    )
+    figure.update_layout(**_layout(tasks, places, caption, suite))
     return figure
 
 
@@ -86,20 +92,7 @@ def _diamond(macro: pandas.Series[Any]) -> go.Scatter:
     )
 
 
-def _layout(
-    tasks: pandas.DataFrame,
-    places: list[float],
-    macro: pandas.Series[Any],
-    a: str,
-    b: str,
-    suite: str,
-    margin: float,
-    confidence: float,
-) -> dict[str, Any]:
-    caption = (
-        f"{a} minus {b} on {suite}, paired on n = {int(macro['n'])} items, measured here.\n"
-        f"{confidence:.0%} intervals; grey band: the margin of {100 * margin:g} points."
-    )
+def _layout(tasks: pandas.DataFrame, places: list[float], caption: str, suite: str) -> dict[str, Any]:
     names = [str(task).removeprefix(f"{suite.partition('@')[0]}_") for task in tasks["task"]]
     rows = axis("", tickvals=[*places, 0], ticktext=[*names, "<b>macro</b>"], range=[-0.7, len(tasks) + 0.7])
     return {
@@ -108,6 +101,6 @@ def _layout(
         "xaxis": axis("difference in points (right of 0: the first is better)", zeroline=False),
         "yaxis": {**rows, "showgrid": False, "zeroline": False},
         "height": 190 + ROW_PX * (len(tasks) + 1) + 60,
-        "legend": {**THEMELESS["legend"], "y": -0.28, "traceorder": "normal"},
+        "legend": {**THEMELESS["legend"], "y": -0.2, "traceorder": "normal"},
         "margin": {**THEMELESS["margin"], "t": 110, "b": 90},
     }

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from bench.analysis.compare import Comparison
 
 INCONCLUSIVE = 6
-COLUMNS = ("task", "A %", "B %", "A−B points", "verdict", "p", "r", "finds", "n")
+COLUMNS = ("task", "A %", "B %", "A−B points", "verdict", "p", "mid-p", "r", "MDE", "n")
 
 
 def compare(
@@ -56,6 +56,7 @@ def _draw(found: Comparison, path: Path) -> None:
         suite=f"{found.suite}@{found.suite_version}",
         margin=found.margin,
         confidence=found.confidence,
+        measured=found.measured,
     )
     export.write(figure, path, height_px=int(figure.layout.height))
     print(f"wrote {path}", file=sys.stderr)
@@ -67,8 +68,8 @@ def _show(found: Comparison) -> None:
     print(printable(found.sentence) + "\n")
     print(f"A = {printable(found.a)}, run {found.run_a}\nB = {printable(found.b)}, run {found.run_b}\n")
     print_table(COLUMNS, [_cells(row) for row in found.as_dict()["tasks"] + _macros(found)])
-    print(f"\nA−B: with its {found.confidence:.0%} interval. p: of no difference. r: correlation of the two.")
-    print("finds: the true difference that is found in 80% of such comparisons, in points. n: items (clusters).")
+    print(f"\nA−B: with its {found.confidence:.0%} interval. p: of no difference; mid-p: McNemar's, of one task alone.")
+    print("r: correlation of the two. MDE: the difference that 80% of such comparisons find. n: items (clusters).")
     for note in found.notes:
         print(f"- {printable(note)}")
 
@@ -90,12 +91,19 @@ def _cells(row: dict[str, Any]) -> list[str]:
         row["task"],
         *("–" if row[side] is None else points(row[side], sign=False) for side in "ab"),
         size,
-        row["verdict"] + (" *" if row["verdict"] == "at parity" and row["why"] != "within the margin" else ""),
+        _verdict(row),
         _p(row["p_adjusted"]),
-        "–" if row["correlation"] is None else f"{row['correlation']:.2f}",
+        _p(row["mcnemar_p"]),
+        "–" if row["correlation"] is None else f"{row['correlation']:.2f}".replace("-", "−"),
         "–" if row["mde_80"] is None else points(row["mde_80"], sign=False),
         f"{row['n']}{clustered}",
     ]
+
+
+def _verdict(row: dict[str, Any]) -> str:
+    """With its reason, where it is another than the usual one."""
+    usual = ("within the margin", "a difference beyond chance", "neither a difference nor parity is shown")
+    return str(row["verdict"]) + ("" if row["why"] in usual else f" ({row['why']})")
 
 
 def _p(p: float | None) -> str:

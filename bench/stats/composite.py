@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from bench.stats import RARE
 from bench.stats.paired import Paired, interval
 from bench.stats.power import detectable
 
@@ -21,14 +22,18 @@ def macro_difference(
 ) -> Paired:
     """sum w d with SE = sqrt(sum w^2 SE^2): items are paired within a task, tasks share no items (METRICS section 5).
 
-    t with Satterthwaite's degrees of freedom. Unknown as soon as a task is unknown. The interval ends within +-`reach`.
+    The SE of each task is the clustered one with nothing added; where all tasks together have too few unusual items to
+    learn a spread from, one pseudo-pair is added to the whole, in the place where an item weighs most. t with
+    Satterthwaite's degrees of freedom. Unknown as soon as a task is unknown. The interval ends within +-`reach`.
     """
     if len(tasks) != len(weights):
         raise ValueError(f"{len(tasks)} tasks, {len(weights)} weights")
     share = shares(weights)
     difference = _sum(share, [t.difference for t in tasks])
-    variances = [None if t.stderr is None else (w * t.stderr) ** 2 for w, t in zip(share, tasks, strict=True)]
+    variances = [None if t.spread is None else (w * t.spread.stderr) ** 2 for w, t in zip(share, tasks, strict=True)]
     variance = _sum([1.0] * len(share), variances)
+    if variance is not None and sum(t.spread.unusual for t in tasks if t.spread) < RARE:
+        variance += 2 * max(w * t.spread.effect / t.n for w, t in zip(share, tasks, strict=True) if t.spread) ** 2
     stderr = None if variance is None else variance**0.5
     degrees = _satterthwaite(variances, [t.degrees for t in tasks])
     low, high, p = interval(difference, stderr, degrees, confidence, reach)
@@ -61,9 +66,11 @@ def _sum(shares: Sequence[float], values: Sequence[float | None]) -> float | Non
 
 def _satterthwaite(variances: Sequence[float | None], degrees: Sequence[float]) -> float:
     """(sum v)^2 / sum(v^2 / degrees)."""
-    known = [(v, d) for v, d in zip(variances, degrees, strict=True) if v]
-    if not known or len(variances) > len([v for v in variances if v is not None]):
+    if any(v is None for v in variances):
         return 0.0
+    known = [(v, d) for v, d in zip(variances, degrees, strict=True) if v]
+    if not known:
+        return float(sum(degrees))
     return float(sum(v for v, _ in known) ** 2 / sum(v * v / d for v, d in known))
 
 
@@ -82,6 +89,8 @@ def rescaled(task: Paired, chance: float) -> Paired:
         high_bound=_over(task.high_bound, chance),
         boot_low=_over(task.boot_low, chance),
         boot_high=_over(task.boot_high, chance),
+        spread=task.spread
+        and replace(task.spread, stderr=task.spread.stderr / (1 - chance), effect=task.spread.effect / (1 - chance)),
         a=None if task.a is None else _over(task.a - chance, chance),
         b=None if task.b is None else _over(task.b - chance, chance),
     )

@@ -49,6 +49,22 @@ class Pairs:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Spread:
+    """What the differences of one task say of their own spread."""
+
+    stderr: float
+    """Clustered (M), with nothing added."""
+    effect: float
+    """Design effect: how many items are worth one independent one, from 1 to the size of a cluster."""
+    unusual: float
+    """Independent items whose difference isn't the most common one; under RARE the spread is hardly known."""
+
+    @property
+    def known(self) -> bool:
+        return self.unusual >= RARE
+
+
+@dataclass(frozen=True, kw_only=True)
 class Paired:
     """A minus B. None = can't be said; never 0 instead."""
 
@@ -81,6 +97,7 @@ class Paired:
     high_bound: float | None
     method: str
     """`clustered-t`, `clustered-t with pseudo-pairs`, `macro` or `none (why)`."""
+    spread: Spread | None = None
     boot_low: float | None = None
     """Percentiles of the cluster bootstrap: a check, no verdict hangs on it."""
     boot_high: float | None = None
@@ -119,7 +136,13 @@ def paired(pairs: Pairs, *, confidence: float = 0.95) -> Paired:
     codes = np.unique(pairs.clusters[both], return_inverse=True)[1]
     n, n_clusters = len(a), int(codes.max()) + 1 if len(codes) else 0
     low_bound, high_bound = _bounds(pairs)
-    stderr, method = _stderr(a - b, codes, n_clusters)
+    spread = spread_of(a - b, codes)
+    stderr, method = (
+        (spread.stderr, "clustered-t") if spread else (None, f"none ({'one cluster' if n else 'no scores'})")
+    )
+    if spread and not spread.known:
+        stderr = max(spread.stderr, _with_pseudo_pairs(a - b, codes, spread.effect))
+        method = "clustered-t with pseudo-pairs"
     difference = float(np.mean(a - b)) if n else None
     degrees = float(n_clusters - 1)
     low, high, p = interval(difference, stderr, degrees, confidence)
@@ -142,6 +165,7 @@ def paired(pairs: Pairs, *, confidence: float = 0.95) -> Paired:
         low_bound=low_bound,
         high_bound=high_bound,
         method=method,
+        spread=spread,
     )
 
 
@@ -158,31 +182,30 @@ def interval(
     return max(-reach, difference - half), min(reach, difference + half), p
 
 
-def _stderr(d: Floats, codes: Ints, n_clusters: int) -> tuple[float | None, str]:
-    """sqrt(C/(C-1) sum_c (sum_{i in c} (d_i - mean))^2) / n, and how it was made."""
+def spread_of(d: Floats, codes: Ints) -> Spread | None:
+    """sqrt(C/(C-1) sum_c (sum_{i in c} (d_i - mean))^2) / n, and how well it is known; None with under two clusters."""
     import numpy as np
 
-    n = len(d)
-    if n_clusters < 2:
-        return None, "none (one cluster)" if n else "none (no scores)"
-    size, total = np.bincount(codes), np.bincount(codes, d)
+    n, size, total = len(d), np.bincount(codes), np.bincount(codes, d)
+    if len(size) < 2:
+        return None
     mean = d.mean()
-    spread = float(((total - size * mean) ** 2).sum())
-    plain = n_clusters / (n_clusters - 1) * spread / n**2
+    plain = len(size) / (len(size) - 1) * float(((total - size * mean) ** 2).sum()) / n**2
     alone = float(((d - mean) ** 2).sum()) / (n - 1) / n
-    effect = min(max(plain / alone, 1.0), n / n_clusters) if alone > 0 else 1.0
+    effect = min(max(plain / alone, 1.0), n / len(size)) if alone > 0 else 1.0
     unusual = n - int((np.abs(d - np.median(d)) < 1e-12).sum())
-    if unusual / effect >= RARE:
-        return float(np.sqrt(plain)), "clustered-t"
-    return float(np.sqrt(max(plain, _with_pseudo_pairs(d, size, total, effect)))), "clustered-t with pseudo-pairs"
+    return Spread(stderr=plain**0.5, effect=effect, unusual=unusual / effect)
 
 
-def _with_pseudo_pairs(d: Floats, size: Any, total: Any, weight: float) -> float:
-    """The clustered variance with two clusters more, +1 and -1, each worth as many items as one independent one is."""
+def _with_pseudo_pairs(d: Floats, codes: Ints, weight: float) -> float:
+    """The clustered standard error with two clusters more, +1 and -1, each of `weight` items: one independent one."""
+    import numpy as np
+
+    size, total = np.bincount(codes), np.bincount(codes, d)
     n, c = len(d) + 2 * weight, len(size) + 2
     mean = float(d.sum()) / n
     spread = float(((total - size * mean) ** 2).sum()) + weight**2 * ((1 - mean) ** 2 + (1 + mean) ** 2)
-    return c / (c - 1) * spread / n**2
+    return float((c / (c - 1) * spread) ** 0.5) / n
 
 
 def _bounds(pairs: Pairs) -> tuple[float | None, float | None]:
