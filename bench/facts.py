@@ -104,8 +104,9 @@ def _of(path: Path) -> Facts:
     n_requests = LARGE_ROWS if requests is None else requests.num_rows
     check_parts(path, header, n_requests=n_requests, samples=samples, scores=scores)
     whose = {"run_id": header.run_id, "target_id": str(header.target["id"])}
-    published = {name: journal.read(path / name)[0] for name in whole.ROWS}
-    whole.check(path, header, {name: len(rows) for name, rows in published.items()})
+    published = {name: journal.read(path / name)[0] for name in whole.TABLES}
+    found_rows = {name: len(rows) for name, rows in published.items()} | {"samples.jsonl": len(samples)}
+    whole.check(path, header, found_rows)
     found = {
         "run": _texts([_run_row(header, torn)]),
         **(_request_tables(requests, header.run_id) if sealed is None else {}),

@@ -3,7 +3,8 @@
 A format of this kind is a module with `FORMAT`, `is_mine_path(path)` and `read_published(path) -> Published`. PATH is a
 folder, a zip or one file (`bench.imports.opened` reads any of them). The rows are mappings whose keys are the columns
 of `published_score`, `access` and `list_price`; what is unknown is left out or None. Such a run has no requests, no
-machine and no layer, and its target is `imported:FORMAT`.
+machine and no layer, and its target is `imported:FORMAT`; with the items of one model (`bench.imports.items`) it is
+`imported:FORMAT:MODEL`.
 """
 
 from __future__ import annotations
@@ -15,13 +16,16 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from bench import runs
 from bench.errors import ConfigError, RunError, nearest
 from bench.imports.nouns import letters, utc
 from bench.runs import journal, whole
 from bench.runs.lock import Lock
+
+if TYPE_CHECKING:
+    from bench.imports.items import Items
 
 SCORE_COLUMNS = (
     "model", "vendor", "released", "model_group", "display_name", "benchmark", "benchmark_version", "score",
@@ -74,6 +78,8 @@ class Published:
     prices: tuple[Mapping[str, Any], ...] = ()
     table: tuple[RowCount, ...] = ()
     notes: tuple[str, ...] = ()
+    items: Items | None = None
+    """Of one model, where an evaluation tool's files told what became of each item."""
 
     @property
     def kind(self) -> str:
@@ -112,6 +118,8 @@ class PublishedSummary:
     n_scores: int
     n_access: int
     n_prices: int
+    n_items: int
+    """Scores of single items, kept for `bench compare`."""
     n_models: int
     n_benchmarks: int
     table: tuple[RowCount, ...]
@@ -126,6 +134,7 @@ class PublishedSummary:
     def line(self) -> str:
         """What came of it, in one line."""
         counts = {"scores": self.n_scores, "grades of access": self.n_access, "list prices": self.n_prices}
+        counts["scores of items"] = self.n_items
         told = ", ".join(f"{n:,} {what}" for what, n in counts.items() if n) or "nothing"
         return f"{told} of {self.n_models:,} models" + (
             f" on {self.n_benchmarks:,} benchmarks" if self.n_benchmarks else ""
@@ -168,6 +177,9 @@ def _files(name: str, found: Published) -> dict[str, bytes]:
         "list_prices.jsonl": [_row(name, row, PRICE_COLUMNS, required=("provider", "model")) for row in found.prices],
     }
     lines = {file: b"".join(map(journal.encode, of)) for file, of in rows.items() if of}
+    if found.items is not None:
+        scores = json.dumps([asdict(score) for score in found.items.scores], ensure_ascii=False, indent=1)
+        lines |= {"samples.jsonl": found.items.lines, "scores.json": scores.encode() + b"\n"}
     told = {"format": name, "table": [asdict(count) for count in found.table], "notes": list(found.notes)}
     return {**lines, "imported.json": json.dumps(told, ensure_ascii=False, indent=1).encode() + b"\n"}
 
@@ -204,7 +216,7 @@ def _plain(name: str, key: str, value: Any) -> Any:
 
 
 def _header(name: str, found: Published, files: Mapping[str, bytes], *, run_id: str | None = None) -> runs.Header:
-    now, suite, target_id = datetime.now(UTC), f"imported-{name}", f"imported:{name}"
+    now, suite, target_id = datetime.now(UTC), f"imported-{name}", _target_id(name, found)
     provenance = {
         "source": found.source,
         "sha256": found.sha256,
@@ -213,11 +225,11 @@ def _header(name: str, found: Published, files: Mapping[str, bytes], *, run_id: 
         "imported_at": utc(now),
     }
     return runs.Header(
-        run_id=run_id or runs.new_run_id(suite, target_id, now)[:-4] + letters(found.sha256),
+        run_id=run_id or runs.new_run_id(suite, f"imported:{name}", now)[:-4] + letters(found.sha256),
         kind=found.kind,
         suite=suite,
         suite_version="1",
-        suite_hash=found.sha256,
+        suite_hash=found.items.suite_hash if found.items else found.sha256,
         target={"id": target_id, "layer": None, "model": None, "imported": provenance},
         fingerprint=found.sha256,
         seed=0,
@@ -231,6 +243,10 @@ def _header(name: str, found: Published, files: Mapping[str, bytes], *, run_id: 
     )
 
 
+def _target_id(name: str, found: Published) -> str:
+    return f"imported:{name}" + (f":{found.items.model}" if found.items else "")
+
+
 def _folder_of(results: Path, name: str, sha256: str) -> Path | None:
     """The run that the same content made, if it is there; or the beginning of one, when its import was killed."""
     ending = f"-imported_{name}-imported_{name}-{letters(sha256)}"
@@ -241,7 +257,7 @@ def _folder_of(results: Path, name: str, sha256: str) -> Path | None:
             header = runs.read_header(path)
         except RunError:
             return path  # damaged: written again
-        if (header.suite_hash, header.run_id) == (sha256, path.name):
+        if (header.fingerprint, header.run_id) == (sha256, path.name):
             return path
     return None
 
@@ -266,12 +282,13 @@ def _summary(name: str, found: Published, path: Path, *, added: bool, read_anew:
         format=name,
         kind=found.kind,
         source=found.source,
-        target_id=f"imported:{name}",
+        target_id=_target_id(name, found),
         n_read=sum(count.read for count in found.table),
         n_kept=sum(count.kept for count in found.table),
         n_scores=len(found.scores),
         n_access=len(found.access),
         n_prices=len(found.prices),
+        n_items=found.items.n if found.items else 0,
         n_models=len({row["model"] for row in rows}),
         n_benchmarks=len({row["benchmark"] for row in found.scores}),
         table=found.table,

@@ -15,7 +15,10 @@ from bench.errors import RunError
 from bench.runs import journal
 from bench.runs.folder import Header
 
-ROWS = ("published_scores.jsonl", "access.jsonl", "list_prices.jsonl")
+TABLES = ("published_scores.jsonl", "access.jsonl", "list_prices.jsonl")
+ROWS = (*TABLES, "samples.jsonl")
+"""Files whose lines are counted in the header."""
+CONTENT = (*ROWS, "scores.json")
 KINDS = ("published", "prices")
 IMPORT_AGAIN = "import the same content again: it is written anew"
 
@@ -27,7 +30,7 @@ def write(results: Path, header: Header, files: Mapping[str, bytes]) -> Path:
         path.mkdir(parents=True, exist_ok=True)
         if (path / "run.json").exists():
             _write_header(path, replace(header, status="running", finished_at=None))
-        for name in ROWS:
+        for name in CONTENT:
             if name not in files:
                 (path / name).unlink(missing_ok=True)
     for name, content in files.items():
@@ -53,7 +56,7 @@ def counted(header: Header, files: Mapping[str, bytes]) -> Header:
 def holds(path: Path, header: Header, files: Mapping[str, bytes]) -> bool:
     """Whether the folder's rows are these, and its header says so."""
     said = (header.target.get("imported") or {}).get("rows")
-    return said == counts(files) and all(journal.read_bytes(path / name) == files.get(name, b"") for name in ROWS)
+    return said == counts(files) and all(journal.read_bytes(path / name) == files.get(name, b"") for name in CONTENT)
 
 
 def check(path: Path, header: Header, found: Mapping[str, int]) -> None:
