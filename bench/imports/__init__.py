@@ -13,9 +13,10 @@ printed stays beside it as `imported.json`, by the tool's own names.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -42,6 +43,8 @@ __all__ = [
 ]
 KINDS = ("read", "read_published")
 """What a format defines: measured requests, or published figures."""
+OLDEST = datetime(2020, 1, 1, tzinfo=UTC)
+"""No list of prices of tokens is older; an earlier stamp is that of a program that writes none."""
 
 
 class Format(Protocol):
@@ -82,7 +85,30 @@ def import_published(format: str, path: Path, results: Path) -> PublishedSummary
     wanted, path = of(format), Path(path)
     if not wanted.is_mine_path(path):
         raise ConfigError(f"{path} {_likeness(format, path)}")
-    return published.write(format, wanted.read_published(path), results)
+    found = wanted.read_published(path)
+    if not (found.scores or found.access or found.prices or found.items):
+        raise ConfigError(f"{path} has nothing to keep: {_why_nothing(found)}; nothing was imported")
+    return published.write(format, found, results, seen=_seen(path))
+
+
+def _why_nothing(found: published.Published) -> str:
+    reasons = Counter[str]()
+    for count in found.table:
+        reasons.update(count.skipped)
+    told = "; ".join(f"{why}: {n}" for why, n in reasons.most_common(5))
+    return f"all {reasons.total():,} rows are skipped ({told})" if reasons else "there are no rows"
+
+
+def _seen(path: Path) -> date:
+    """A day on which the content existed: when the file was last written, or today where that says nothing."""
+    now = datetime.now(UTC)
+    if path.is_dir():
+        return now.date()
+    try:
+        written = datetime.fromtimestamp(path.stat().st_mtime, UTC)
+    except (OSError, OverflowError, ValueError):
+        return now.date()
+    return written.date() if OLDEST <= written <= now else now.date()
 
 
 def import_file(format: str, path: Path, results: Path) -> Summary:

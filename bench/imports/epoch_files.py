@@ -148,7 +148,7 @@ def published(found: Opened, files: list[File], layout: str) -> Published:
         sha256=found.sha256,
         files=found.files,
         scores=tuple(scores),
-        access=distinct(iter(access)),
+        access=distinct(access),
         table=tuple(tally.count() for tally in tallies),
         notes=tuple(notes),
     )

@@ -26,6 +26,7 @@ SCORE_WORDS = re.compile(r"(?i)score|accuracy|^em$|average|overall|% solved|% re
 NOT_ONE = re.compile(r"(?i)error|stderr|\bse\b|\bsd\b|ci\b|cost|version|date|shots|link|notes?$|^id$|count|total")
 NO_SCORE, NO_COLUMN = "no score", "no column that is known to be the score"
 OUT_OF_RANGE = "a score outside of 0 to 1 after division"
+MOST_ITEMS = 100_000
 CHECKED = "checked"
 """What Airtable writes for a ticked box."""
 
@@ -153,18 +154,23 @@ def _score(column: Column, row: Row) -> Mapping[str, Any] | str:
         return OUT_OF_RANGE
     stderr = share(row.get(column.stderr), column.stderr_divisor) if column.stderr else None
     found = {"benchmark": column.benchmark, "score": value, "scale": column.scale}
-    return {**found, **_spread(column, row, value), **({"stderr": stderr} if stderr is not None and stderr > 0 else {})}
+    return {**found, **_spread(column, row, value), **({"stderr": stderr} if _likely(stderr, value) else {})}
+
+
+def _likely(stderr: float | None, value: float) -> bool:
+    """Whether a standard error can be one: 0 is a rounded one, and nobody asked over 100,000 items."""
+    return stderr is not None and stderr > 0 and value * (1 - value) / stderr**2 < MOST_ITEMS
 
 
 def _spread(column: Column, row: Row, value: float) -> dict[str, Any]:
-    """The published interval; as a standard error, too, where a 95% interval is as wide below as above."""
+    """The published interval; as a standard error, too, where a 95% interval is narrow and even."""
     low, high = (number(row.get(name)) if name else None for name in (column.low, column.high))
     if found := re.search(r"\+(\d+(?:\.\d+)?)/-(\d+(?:\.\d+)?)", row.get("Score 95% CI", "")):
         low, high = value - float(found[2]), value + float(found[1])
     if low is None or high is None or not low <= value <= high:
         return {}
     ends = {"score_low": low, "score_high": high}
-    even = high > low and abs((high - value) - (value - low)) <= 0.25 * (high - low)
+    even = low < high < 1.5 * low and abs((high - value) - (value - low)) <= 0.25 * (high - low)
     return {**ends, "stderr": (high - low) / (2 * Z95)} if even else ends
 
 

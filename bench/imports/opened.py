@@ -9,6 +9,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from decimal import Decimal
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path, PurePosixPath
@@ -46,8 +47,9 @@ class Opened:
     def text(self, name: str) -> str:
         return text_of(self.where(name), self.contents[name])
 
-    def json(self, name: str) -> Any:
-        return json_of(self.where(name), self.text(name))
+    def json(self, name: str, *, exact: bool = False) -> Any:
+        """With `exact`, numbers with a point are Decimal: money."""
+        return json_of(self.where(name), self.text(name), exact=exact)
 
     def where(self, name: str) -> str:
         """The file as a message names it."""
@@ -97,12 +99,12 @@ def text_of(where: str, content: bytes) -> str:
     return found
 
 
-def json_of(where: str, text: str) -> Any:
+def json_of(where: str, text: str, *, exact: bool = False) -> Any:
     try:
-        return json.loads(text)
+        return json.loads(text, parse_float=Decimal if exact else None)
     except RecursionError as error:
         raise ConfigError(f"{where} is nested too deeply to be a table") from error
-    except ValueError as error:
+    except (ValueError, ArithmeticError) as error:
         at = f" (line {error.lineno}, column {error.colno})" if isinstance(error, json.JSONDecodeError) else ""
         raise ConfigError(f"{where} is damaged JSON{at}; fetch it again") from error
 

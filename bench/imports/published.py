@@ -148,33 +148,50 @@ def _reasons(skipped: Mapping[str, int]) -> str:
 # ------------------------------------------------------------------------------------------------------------- writing
 
 
-def write(name: str, found: Published, results: Path) -> PublishedSummary:
+def write(name: str, found: Published, results: Path, *, seen: date | None = None) -> PublishedSummary:
     """The run folder of an import; content that is there already adds nothing.
 
-    The folder appears whole or not at all, so an import that was killed has done nothing. Two at once wait for each
-    other. RunError when nothing can be written.
+    `seen` is a day on which this content is known to have existed: the `observed` of prices that tell no other; the one
+    of the first import counts. The folder appears whole or not at all, so an import that was killed has done nothing.
+    Two at once wait for each other. RunError when nothing can be written.
     """
-    files = _files(name, found)
     results = Path(results)
     with journal.writing(results / "runs"):
         (results / "runs").mkdir(parents=True, exist_ok=True)
     with Lock(results / "runs" / "import.lock", what=f"an import into {results}", wait=True):
-        there = _folder_of(results, name, found.sha256)
+        there = _folder_of(results, name, found)
+        header = None if there is None else _header_of(there)
+        day = (None if header is None else _seen(header)) or (seen.isoformat() if seen else None)
+        files = _files(name, found, day)
         if there is None:
-            path = whole.write(results, _header(name, found, files), files)
+            path = whole.write(results, _header(name, found, files, day), files)
             return _summary(name, found, path, added=True, read_anew=False)
-        header, same = _there(there, files)
+        same = header is not None and header.status == "finished" and whole.holds(there, header, files)
         if not same:
-            whole.write(results, header or _header(name, found, files, run_id=there.name), files)
+            whole.write(results, _header(name, found, files, day, run_id=there.name), files)
         return _summary(name, found, there, added=False, read_anew=not same)
 
 
-def _files(name: str, found: Published) -> dict[str, bytes]:
+def _header_of(path: Path) -> runs.Header | None:
+    try:
+        return runs.read_header(path) if (path / "run.json").exists() else None
+    except RunError:
+        return None
+
+
+def _seen(header: runs.Header) -> str | None:
+    imported = header.target.get("imported")
+    told = imported.get("seen") if isinstance(imported, dict) else None
+    return told if isinstance(told, str) else None
+
+
+def _files(name: str, found: Published, seen: str | None) -> dict[str, bytes]:
     """Contents by file name; no file for no rows."""
+    prices = [row if row.get("observed") else {**row, "observed": seen} for row in found.prices]
     rows = {
         "published_scores.jsonl": [_score(name, row) for row in found.scores],
         "access.jsonl": [_row(name, row, ACCESS_COLUMNS, required=("model", "grade")) for row in found.access],
-        "list_prices.jsonl": [_row(name, row, PRICE_COLUMNS, required=("provider", "model")) for row in found.prices],
+        "list_prices.jsonl": [_row(name, row, PRICE_COLUMNS, required=("provider", "model")) for row in prices],
     }
     lines = {file: b"".join(map(journal.encode, of)) for file, of in rows.items() if of}
     if found.items is not None:
@@ -215,17 +232,20 @@ def _plain(name: str, key: str, value: Any) -> Any:
     return value if value != "" else None
 
 
-def _header(name: str, found: Published, files: Mapping[str, bytes], *, run_id: str | None = None) -> runs.Header:
+def _header(
+    name: str, found: Published, files: Mapping[str, bytes], seen: str | None, *, run_id: str | None = None
+) -> runs.Header:
     now, suite, target_id = datetime.now(UTC), f"imported-{name}", _target_id(name, found)
     provenance = {
         "source": found.source,
         "sha256": found.sha256,
         "files": list(found.files),
         "rows": whole.counts(files),
+        "seen": seen,
         "imported_at": utc(now),
     }
     return runs.Header(
-        run_id=run_id or runs.new_run_id(suite, f"imported:{name}", now)[:-4] + letters(found.sha256),
+        run_id=run_id or _run_id(name, found.sha256, now),
         kind=found.kind,
         suite=suite,
         suite_version="1",
@@ -247,29 +267,24 @@ def _target_id(name: str, found: Published) -> str:
     return f"imported:{name}" + (f":{found.items.model}" if found.items else "")
 
 
-def _folder_of(results: Path, name: str, sha256: str) -> Path | None:
+def _folder_of(results: Path, name: str, found: Published) -> Path | None:
     """The run that the same content made, if it is there; or the beginning of one, when its import was killed."""
-    ending = f"-imported_{name}-imported_{name}-{letters(sha256)}"
-    for path in sorted((results / "runs").glob(f"*{ending}")):
+    ending = _run_id(name, found.sha256, datetime.now(UTC)).split("-", 1)[1]
+    for path in sorted((results / "runs").glob(f"*-{ending}")):
         if not (path / "run.json").exists():
             return path
         try:
             header = runs.read_header(path)
         except RunError:
             return path  # damaged: written again
-        if (header.fingerprint, header.run_id) == (sha256, path.name):
+        if (header.fingerprint, header.run_id) == (found.sha256, path.name):
             return path
     return None
 
 
-def _there(path: Path, files: Mapping[str, bytes]) -> tuple[runs.Header | None, bool]:
-    """Its header with the rows there are now, and whether the folder holds exactly what would be written."""
-    try:
-        header = runs.read_header(path) if (path / "run.json").exists() else None
-    except RunError:
-        header = None
-    same = header is not None and header.status == "finished" and whole.holds(path, header, files)
-    return (None if header is None else whole.counted(header, files)), same
+def _run_id(name: str, sha256: str, now: datetime) -> str:
+    """After its time it is always the same for one content."""
+    return runs.new_run_id(f"imported-{name}", f"imported:{name}", now)[:-4] + letters(sha256)
 
 
 def _summary(name: str, found: Published, path: Path, *, added: bool, read_anew: bool) -> PublishedSummary:

@@ -6,7 +6,7 @@ import csv
 import math
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from io import StringIO
@@ -98,7 +98,8 @@ def number(text: str | None) -> float | None:
 def share(text: str | None, divisor: float) -> float | None:
     """A number over `divisor`, a percent as such, whatever the divisor is."""
     value = number(text)
-    return None if value is None else value / (100.0 if (text or "").rstrip().endswith("%") else divisor)
+    by = 100.0 if (text or "").rstrip().endswith("%") else divisor
+    return None if value is None else round(value / by, 15)  # 0.339 of 33.9%, as if it had been written so
 
 
 def day(text: str | None) -> date | None:
@@ -162,6 +163,6 @@ class Tally:
         return RowCount(file=self.file, read=self.read, kept=self.kept, skipped=dict(self.skipped))
 
 
-def distinct(rows: Iterator[Mapping[str, Any]]) -> tuple[Mapping[str, Any], ...]:
+def distinct(rows: Iterable[Mapping[str, Any]]) -> tuple[Mapping[str, Any], ...]:
     """Without repetitions, in order: the same grade of the same model stands in many files."""
     return tuple({tuple(sorted(row.items(), key=lambda item: item[0])): row for row in rows}.values())
