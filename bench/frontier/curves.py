@@ -40,6 +40,13 @@ class Side:
     def __len__(self) -> int:
         return len(self.day)
 
+    @property
+    def last(self) -> Side:
+        """The last row alone: of record setters, today's best."""
+        import numpy as np
+
+        return self.of(np.arange(len(self))[-1:])
+
     def of(self, chosen: Places) -> Side:
         """The rows at these positions of this side."""
         return Side(

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from bench.frontier import curves
 from bench.frontier.answer import BackTest, Forecast, Line
 from bench.frontier.curves import MONTH_DAYS, Side
-from bench.frontier.posterior import logit
+from bench.frontier.posterior import expit, logit
 from bench.frontier.scores import Scale, factor, unit
 
 if TYPE_CHECKING:
@@ -74,7 +74,9 @@ def forecast(
     if reasons := _disagreements(fits):
         lines = {name: _line(fit)[0] for name, fit in fits.items()}
         return Forecast(state="refused", reason="; ".join(reasons), back_test=back_test, windows=lines)
-    return _given(fits, back_test)
+    same = len({tuple(fit.records.values()) for fit in fits.values()}) == 1
+    note = "all records lie in the last 24 months, so the two windows are one" if same else None
+    return _given(fits, back_test, note)
 
 
 def crossings(closed: Floats, opened: Floats) -> tuple[Floats, float]:
@@ -150,7 +152,7 @@ def _line(fit: Fitted) -> tuple[Line, Floats]:
     return line, months
 
 
-def _given(fits: Mapping[str, Fitted], back_test: BackTest) -> Forecast:
+def _given(fits: Mapping[str, Fitted], back_test: BackTest, note: str | None) -> Forecast:
     import numpy as np
 
     told = {name: _line(fit) for name, fit in fits.items()}
@@ -171,6 +173,7 @@ def _given(fits: Mapping[str, Fitted], back_test: BackTest) -> Forecast:
         no_crossing=float(np.mean([line.no_crossing for line in lines.values()])),
         windows=lines,
         back_test=back_test,
+        reason=note,
     )
 
 
@@ -248,10 +251,8 @@ def _back_test(rows: DataFrame, benchmark: Scale, as_of: date, seed: int) -> Bac
 
 def _carried(closed: Floats, opened: Floats, benchmark: Scale, months: float = 12.0) -> Floats:
     """The gap of drawn lines so many months on, in points."""
-    import numpy as np
-
     heights = [line[:, 0] + months * line[:, 1] for line in (closed, opened)]
     if benchmark.scale == "proportion":
-        heights = [1 / (1 + np.exp(-h)) for h in heights]
+        heights = [expit(h) for h in heights]
     gap: Floats = (heights[0] - heights[1]) * factor(benchmark)
     return gap

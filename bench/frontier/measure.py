@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING
 
 from bench.frontier import curves, spread
 from bench.frontier.answer import Distance, Gap, Holder, LagNow, OfDraws, TimeToMatch, Within
 from bench.frontier.curves import MONTH_DAYS, Side
-from bench.frontier.forecast import forecast
+from bench.frontier.forecast import STALE_DAYS, forecast
 from bench.frontier.matching import matching
+from bench.frontier.method import method, provenance_of
 from bench.frontier.posterior import logit
-from bench.frontier.scores import Scale, correction, factor, unit
+from bench.frontier.scores import Scale, factor, unit
+from bench.frontier.seen import Seen, last_of_both, seen
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -22,24 +23,6 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
     Floats = NDArray[float64]
-
-STALE_DAYS = 270
-SIDES = ("closed", "open")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Seen:
-    """Both sides up to the as-of day, and their record setters."""
-
-    day: int
-    closed: Side
-    opened: Side
-    closed_records: Side
-    open_records: Side
-
-    @property
-    def both(self) -> bool:
-        return len(self.closed) > 0 and len(self.opened) > 0
 
 
 def measure(
@@ -62,36 +45,35 @@ def measure(
     both classes still got new models, and its age is told from `today`; with it, from `as_of`.
     """
     shown_as_of = as_of or last_of_both(rows)
-    seen = _seen(rows, shown_as_of)
-    scale, z = factor(benchmark), _z(confidence)
-    stale_days = _stale_days(rows, as_of, as_of or today)
-    drawn = _drawn(rows, seen, draws)
-    found = spread.metrics(seen.closed, seen.opened, drawn, seen.day, tolerance / scale) if drawn is not None else None
-    ends = spread.Ends(confidence)
-    horizontal = curves.mean_horizontal_days(seen.closed_records, _lifted(seen, tolerance / scale))
+    here, lift, ends = seen(rows, shown_as_of), tolerance / factor(benchmark), spread.Ends(confidence)
+    drawn = _drawn(rows, here, draws)
+    found = spread.metrics(here.closed, here.opened, drawn, here.day, lift) if drawn is not None else None
+    stale_days = _age_days(last_of_both(rows, as_of), as_of or today)
     return Gap(
         benchmark=benchmark.id,
         name=benchmark.name,
         as_of=shown_as_of,
         unit=unit(benchmark),
-        closed=_holder(rows, seen.closed_records, scale),
-        open=_holder(rows, seen.open_records, scale),
-        gap=_distance(seen, benchmark, found, ends),
-        lag_now=_lag_now(seen, tolerance / scale, found, ends),
-        time_to_match=_time_to_match(seen, tolerance / scale, confidence, found, ends),
-        mean_horizontal_months=_months(horizontal),
+        closed=_holder(rows, here.closed_records, factor(benchmark)),
+        open=_holder(rows, here.open_records, factor(benchmark)),
+        gap=_distance(here, benchmark, found, ends),
+        lag_now=_lag_now(here, lift, found, ends),
+        time_to_match=_time_to_match(here, lift, found, ends),
+        mean_horizontal_months=_months(
+            curves.mean_horizontal_days(here.closed_records, here.open_records.lifted(lift))
+        ),
         mean_horizontal=ends.of(found.horizontal_months) if found else OfDraws(),
         tolerance=tolerance,
-        not_distinguishable=_within(seen, z, confidence),
-        variants={cls: len(side) for cls, side in zip(SIDES, (seen.closed, seen.opened), strict=True)},
-        rows=_rows_behind(rows, seen),
+        not_distinguishable=_within(here, confidence),
+        variants={cls: len(side) for cls, side in here.sides.items()},
+        rows={cls: _behind(rows, side) for cls, side in here.sides.items()},
         stale_days=stale_days,
         stale=None if stale_days is None else stale_days > STALE_DAYS,
         confidence=confidence,
         draws=0 if drawn is None else len(drawn),
         forecast=forecast(rows, benchmark, shown_as_of, seed, stale_days=stale_days),
-        provenance=provenance or _provenance(rows),
-        method=_method(rows, benchmark, seen, drawn, confidence),
+        provenance=provenance or provenance_of(rows),
+        method=method(rows, benchmark, here, confidence, drawn, asked=draws is not None),
     )
 
 
@@ -111,98 +93,80 @@ def series(
     """
     import pandas as pd
 
-    scale = factor(benchmark)
-    told = [
-        _at(rows, when, scale, tolerance, draws, spread.Ends(confidence))
-        for when in (date(d.year, d.month, d.day) for d in dates)
-    ]
     columns = ["date", "closed", "open", "gap", "gap_low", "gap_high", "lag_months", "lag_state"]
-    frame = pd.DataFrame(told, columns=columns)
+    days = [date(when.year, when.month, when.day) for when in dates]
+    told = [_at(rows, day, factor(benchmark), tolerance, draws, spread.Ends(confidence)) for day in days]
     numbers = [name for name in columns if name not in ("date", "lag_state")]
-    return frame.astype({"date": "datetime64[us]", "lag_state": "str"} | dict.fromkeys(numbers, "float64"))
+    types = {"date": "datetime64[us]", "lag_state": "str"} | dict.fromkeys(numbers, "float64")
+    return pd.DataFrame(told, columns=columns).astype(types)
 
 
-def last_of_both(rows: DataFrame) -> date | None:
-    """The last date on which both classes still got new models; None while one has none."""
-    days = [side.day.max() for side in (curves.side(rows, "closed"), curves.side(rows, "open")) if len(side)]
-    return curves.date_of(int(min(days))) if len(days) == len(SIDES) else None
-
-
-def _seen(rows: DataFrame, as_of: date | None) -> Seen:
-    closed, opened = curves.side(rows, "closed", as_of), curves.side(rows, "open", as_of)
-    day = curves.day_of(as_of) if as_of else max((int(s.day.max()) for s in (closed, opened) if len(s)), default=0)
-    return Seen(
-        day=day,
-        closed=closed,
-        opened=opened,
-        closed_records=curves.steps(closed),
-        open_records=curves.steps(opened),
+def _at(
+    rows: DataFrame, when: date, scale: float, tolerance: float, draws: Floats | None, ends: spread.Ends
+) -> tuple[object, ...]:
+    here = seen(rows, when)
+    told = curves.lag(here.closed_records, here.open_records, here.day, tolerance / scale)
+    closed, opened = (
+        float(records.value[-1]) * scale if len(records) else None
+        for records in (here.closed_records, here.open_records)
     )
+    gap = None if closed is None or opened is None else closed - opened
+    drawn = _drawn(rows, here, draws)
+    interval = OfDraws() if drawn is None else ends.of(spread.gap(here.closed, here.opened, drawn) * scale)
+    return when, closed, opened, gap, interval.low, interval.high, _months(told.days), told.state
 
 
-def _stale_days(rows: DataFrame, as_of: date | None, now: date | None) -> int | None:
-    both = last_of_both(rows[rows["since"] <= as_of.isoformat()] if as_of else rows)
-    return (now - both).days if now and both else None
-
-
-def _drawn(rows: DataFrame, seen: Seen, draws: Floats | None) -> Floats | None:
+def _drawn(rows: DataFrame, here: Seen, draws: Floats | None) -> Floats | None:
     """The draws, where they make an interval: not where a frontier's holder has an unknown error and stands still."""
-    import numpy as np
-
-    if draws is None or not seen.both:
+    if draws is None or not here.both:
         return None
-    if draws.shape[1] != len(rows):
-        raise ValueError(f"draws have {draws.shape[1]} columns for {len(rows)} rows")
-    return None if any(_still(rows, seen, draws)) or not np.isfinite(draws).any() else draws
-
-
-def _still(rows: DataFrame, seen: Seen, draws: Floats) -> list[bool]:
-    import numpy as np
-
-    holders = [int(records.place[-1]) for records in (seen.closed_records, seen.open_records)]
-    unknown = rows["stderr"].isna().to_numpy()
-    return [bool(unknown[i]) and bool(np.ptp(draws[:, i]) == 0) for i in holders]
+    if draws.ndim != 2 or draws.shape[1] != len(rows):
+        raise ValueError(f"draws of shape {draws.shape} don't fit {len(rows)} rows")
+    holders = [int(records.place[-1]) for records in (here.closed_records, here.open_records)]
+    unknown = rows["stderr"].isna().to_numpy()[holders]
+    still = (draws[:, holders] == draws[0, holders]).all(axis=0)
+    return None if (unknown & still).any() else draws
 
 
 def _holder(rows: DataFrame, records: Side, scale: float) -> Holder | None:
-    import math
-
     if not len(records):
         return None
     row = rows.iloc[int(records.place[-1])]
-    stderr = float(row["stderr"])
-    raw = row.get("score")
+    label = row.get("label")
+    stderr = _known(row["stderr"])
     return Holder(
-        model=str(row["label"] if isinstance(row.get("label"), str) else row["model"]),
+        model=label if isinstance(label, str) else str(row["model"]),
         version=str(row["version"]),
         vendor=row["vendor"] if isinstance(row["vendor"], str) else None,
         score=float(row["value"]) * scale,
-        raw_score=None if raw is None or math.isnan(raw) else float(raw),
-        stderr=None if math.isnan(stderr) else stderr * scale,
+        raw_score=_known(row.get("score")),
+        stderr=None if stderr is None else stderr * scale,
         released=curves.date_of(int(records.day[-1])),
     )
 
 
-def _distance(seen: Seen, benchmark: Scale, found: spread.Metrics | None, ends: spread.Ends) -> Distance:
-    if not seen.both:
+def _distance(here: Seen, benchmark: Scale, found: spread.Metrics | None, ends: spread.Ends) -> Distance:
+    import numpy as np
+
+    if not here.both:
         return Distance()
-    closed, opened = float(seen.closed_records.value[-1]), float(seen.open_records.value[-1])
     scale = factor(benchmark)
-    per_month = curves.slope_per_month(seen.closed_records, seen.day)
+    heights = np.array([here.closed_records.value[-1], here.open_records.value[-1]])
+    gap = float(heights[0] - heights[1])
+    per_month = curves.slope_per_month(here.closed_records, here.day)
     interval = ends.of(found.gap * scale) if found else OfDraws()
-    heights = _array(closed, opened)
     return Distance(
-        points=(closed - opened) * scale,
+        points=gap * scale,
         low=interval.low,
         high=interval.high,
         median=interval.median,
-        logit=float(-logit(heights)[1] + logit(heights)[0]) if benchmark.scale == "proportion" else None,
-        months=(closed - opened) / per_month if per_month else None,
+        logit=float(-np.diff(logit(heights))[0]) if benchmark.scale == "proportion" else None,
+        months=gap / per_month if per_month else None,
     )
 
 
-def _lag_now(seen: Seen, tolerance: float, found: spread.Metrics | None, ends: spread.Ends) -> LagNow:
-    told = curves.lag(seen.closed_records, seen.open_records, seen.day, tolerance)
+def _lag_now(here: Seen, lift: float, found: spread.Metrics | None, ends: spread.Ends) -> LagNow:
+    told = curves.lag(here.closed_records, here.open_records, here.day, lift)
     interval = ends.of_lag(found) if found else OfDraws()
     return LagNow(
         state=told.state,
@@ -215,13 +179,9 @@ def _lag_now(seen: Seen, tolerance: float, found: spread.Metrics | None, ends: s
     )
 
 
-def _time_to_match(
-    seen: Seen, tolerance: float, confidence: float, found: spread.Metrics | None, ends: spread.Ends
-) -> TimeToMatch:
-    if not seen.both:
-        return TimeToMatch(records=len(seen.closed_records), unmatched=len(seen.closed_records))
-    told = matching(seen.closed_records, seen.open_records, seen.day, tolerance)
-    median, low, high, _ = told.survival(confidence)
+def _time_to_match(here: Seen, lift: float, found: spread.Metrics | None, ends: spread.Ends) -> TimeToMatch:
+    told = matching(here.closed_records, here.open_records, here.day, lift)
+    median, low, high, _ = told.survival(ends.confidence)
     return TimeToMatch(
         median_months=median,
         low=low,
@@ -233,15 +193,15 @@ def _time_to_match(
     )
 
 
-def _within(seen: Seen, z: float, confidence: float) -> Within:
-    if not seen.both:
+def _within(here: Seen, confidence: float) -> Within:
+    from scipy.special import ndtri
+
+    z = float(ndtri((1 + confidence) / 2))
+    if not here.both:
         return Within(z=z)
-    best = seen.open_records.of(_array(-1).astype("intp"))
-    lag = curves.lag(
-        seen.closed_records, seen.open_records, seen.day, curves.indistinct(seen.closed_records, best, z)[:, 0]
-    )
-    errors = curves.indistinct(seen.closed_records, seen.opened, z)
-    told = matching(seen.closed_records, seen.opened, seen.day, errors)
+    closed, best = here.closed_records, here.open_records.last
+    lag = curves.lag(closed, here.open_records, here.day, curves.indistinct(closed, best, z)[:, 0])
+    told = matching(closed, here.opened, here.day, curves.indistinct(closed, here.opened, z))
     median, low, high, _ = told.survival(confidence)
     return Within(
         z=z,
@@ -251,67 +211,21 @@ def _within(seen: Seen, z: float, confidence: float) -> Within:
         low=low,
         high=high,
         unmatched=int((~told.matched).sum()),
-        mean_horizontal_months=_months(curves.mean_horizontal_days_within(seen.closed_records, seen.opened, z)),
+        mean_horizontal_months=_months(curves.mean_horizontal_days_within(closed, here.opened, z)),
     )
 
 
-def _lifted(seen: Seen, tolerance: float) -> Side:
-    return seen.open_records.lifted(tolerance)
+def _behind(rows: DataFrame, side: Side) -> int:
+    return int(rows["n_rows"].to_numpy()[side.place].sum()) if "n_rows" in rows else len(side)
 
 
-def _rows_behind(rows: DataFrame, seen: Seen) -> dict[str, int]:
-    behind = rows["n_rows"].to_numpy() if "n_rows" in rows else _array(*[1.0] * len(rows))
-    return {cls: int(behind[side.place].sum()) for cls, side in zip(SIDES, (seen.closed, seen.opened), strict=True)}
-
-
-def _at(
-    rows: DataFrame, when: date, scale: float, tolerance: float, draws: Floats | None, ends: spread.Ends
-) -> tuple[object, ...]:
-    seen = _seen(rows, when)
-    told = curves.lag(seen.closed_records, seen.open_records, seen.day, tolerance / scale)
-    heights = [curves.level(records, seen.day) for records in (seen.closed_records, seen.open_records)]
-    closed, opened = (None if h is None else h * scale for h in heights)
-    gap = None if closed is None or opened is None else closed - opened
-    drawn = _drawn(rows, seen, draws)
-    interval = OfDraws() if drawn is None else ends.of(spread.gap(seen.closed, seen.opened, drawn) * scale)
-    return when, closed, opened, gap, interval.low, interval.high, _months(told.days), told.state
-
-
-def _provenance(rows: DataFrame) -> str | None:
-    known = sorted(set(rows["provenance"].dropna())) if "provenance" in rows else []
-    return known[0] if len(known) == 1 else "combined" if known else None
-
-
-def _method(rows: DataFrame, benchmark: Scale, seen: Seen, drawn: Floats | None, confidence: float) -> str:
-    unknown = int(rows["stderr"].iloc[[*seen.closed.place, *seen.opened.place]].isna().sum())
-    of_all = len(seen.closed) + len(seen.opened)
-    without = len(rows) - len(curves.side(rows, "closed")) - len(curves.side(rows, "open"))
-    noise = (
-        f"{confidence:.0%} percentiles of {len(drawn)} draws of the true scores" if drawn is not None else "no interval"
-    )
-    told = [
-        correction(benchmark),
-        f"{noise}; {unknown} of {of_all} versions have an unknown error and are not drawn",
-        "time to match by Kaplan-Meier over the closed records (S <= 0.5), interval log-log; records come in sequence, "
-        "so its interval is if anything too narrow",
-        f"month = {MONTH_DAYS} days",
-    ]
-    if without:
-        told.append(f"{without} rows have no date or no score and are left out")
-    return "; ".join(told)
+def _age_days(both: date | None, now: date | None) -> int | None:
+    return (now - both).days if now and both else None
 
 
 def _months(days: float | None) -> float | None:
     return None if days is None else days / MONTH_DAYS
 
 
-def _z(confidence: float) -> float:
-    from scipy.special import ndtri
-
-    return float(ndtri((1 + confidence) / 2))
-
-
-def _array(*values: float) -> Floats:
-    import numpy as np
-
-    return np.array(values, dtype=float)
+def _known(value: float | None) -> float | None:
+    return None if value is None or value != value else float(value)

@@ -2,10 +2,11 @@
 
 Never observed + noise: the best of many noisy scores is too high already, and noise on top lifts it twice. In each
 class the true scores scatter around a line in time, theta ~ N(a + b*t, tau^2), and a score shows them with its known
-error, y ~ N(theta, s^2). So a score is drawn towards the line, the more so the larger its error (Efron & Morris 1975).
-tau comes from its restricted likelihood and is drawn too, as are a and b: with few models they are barely known.
-Proportions are on the logit scale (s by the delta method), points as they are.
+error. So a score is drawn towards the line, the more so the larger its error (Efron & Morris 1975). tau comes from its
+restricted likelihood and is drawn too, as are a and b: with few models they are barely known.
 
+Points are normal throughout. The theta of a proportion is a logit, its score normal on the scale of the proportion
+itself: near 0 and 1 an error on the logit scale would say that a model which got nothing right may be anywhere.
 Errors of different models are taken as independent. Two models asked the same items err alike, so the interval of
 their difference is too wide rather than too narrow.
 """
@@ -28,6 +29,12 @@ if TYPE_CHECKING:
 FEWEST = 6
 """With fewer versions in a class its line is learnt from both classes together; with fewer in all, no shrinkage."""
 TAUS = 80
+LINES = 25
+"""Draws of (a, b, tau) for a proportion; each serves n / LINES draws of theta."""
+CELLS = 160
+REACH = 5.0
+"""Standard errors around a score within which its theta is sought."""
+TINY = 1e-4
 
 
 def draws(rows: DataFrame, benchmark: Scale, n: int = 1000, seed: int = 0) -> Floats:
@@ -37,18 +44,16 @@ def draws(rows: DataFrame, benchmark: Scale, n: int = 1000, seed: int = 0) -> Fl
     """
     import numpy as np
 
-    value = rows["value"].to_numpy(dtype=float)
-    y, s = _on_scale(value, rows["stderr"].to_numpy(dtype=float), benchmark)
+    value, stderr = (rows[name].to_numpy(dtype=float) for name in ("value", "stderr"))
     rng = np.random.default_rng(seed)
     first, of_version = _versions(rows)
-    theta = np.tile(y[first], (n, 1))
+    drawn = np.tile(value[first], (n, 1))
+    draw = _points if benchmark.scale == "points" else _proportions
     for members in _classes(rows, first):
-        usable = members[np.isfinite(y[first[members]])]
-        year = rows["since"].to_numpy()[first[usable]].astype("datetime64[D]").astype(float) / 365.25
-        theta[:, usable] = _posterior(y[first[usable]], s[first[usable]], year, n, rng)
-    drawn = theta[:, of_version]
-    shown: Floats = 1 / (1 + np.exp(-drawn)) if benchmark.scale == "proportion" else drawn
-    kept: Floats = np.where(np.isnan(s)[None, :], value[None, :], shown)
+        year = rows["since"].to_numpy()[first[members]].astype("datetime64[D]").astype(float) / 365.25
+        line = np.column_stack((np.ones_like(year), year - year.mean()))
+        drawn[:, members] = draw(value[first[members]], stderr[first[members]], line, n, rng)
+    kept: Floats = np.where(np.isnan(stderr)[None, :], value[None, :], drawn[:, of_version])
     return kept
 
 
@@ -61,10 +66,12 @@ def logit(value: Floats) -> Floats:
     return odds
 
 
-def _on_scale(value: Floats, stderr: Floats, benchmark: Scale) -> tuple[Floats, Floats]:
-    if benchmark.scale == "points":
-        return value, stderr
-    return logit(value), stderr / (value * (1 - value))
+def expit(theta: Floats) -> Floats:
+    """The proportion of a logit."""
+    import numpy as np
+
+    value: Floats = 1 / (1 + np.exp(-theta))
+    return value
 
 
 def _versions(rows: DataFrame) -> tuple[Places, Places]:
@@ -89,36 +96,73 @@ def _classes(rows: DataFrame, first: Places) -> list[Places]:
     return sides if len(sides) < 2 or min(len(m) for m in sides) >= FEWEST else [np.concatenate(sides)]
 
 
-def _posterior(y: Floats, s: Floats, year: Floats, n: int, rng: Generator) -> Floats:
-    """Draws (n, len(y)) of theta; where s is unknown, y is taken as exact."""
+def _points(y: Floats, s: Floats, line: Floats, n: int, rng: Generator) -> Floats:
+    """Draws (n, len(y)) of theta where score and theta are on one scale; an unknown s is taken as 0."""
     import numpy as np
 
     s = np.nan_to_num(s)
-    z = rng.standard_normal((n, len(y)))
+    noise = s * rng.standard_normal((n, len(y)))
     if len(y) < FEWEST:
-        return y + s * z
-    line = np.column_stack((np.ones_like(year), year - year.mean()))
-    taus, chance, betas, roots = _hyper(y, s, line)
-    pick = rng.choice(len(taus), size=n, p=chance)
-    beta = betas[pick] + np.einsum("nij,nj->ni", roots[pick], rng.standard_normal((n, 2)))
-    tau2 = taus[pick][:, None] ** 2
-    weight: Floats = tau2 / (tau2 + s**2)
-    centre: Floats = weight * y + (1 - weight) * (beta @ line.T)
-    return centre + np.sqrt(weight) * s * z
+        return y + noise
+    centre, tau = _lines(y, s, line, n, rng)
+    weight: Floats = tau[:, None] ** 2 / (tau[:, None] ** 2 + s**2)
+    drawn: Floats = weight * y + (1 - weight) * centre + np.sqrt(weight) * noise
+    return drawn
 
 
-def _hyper(y: Floats, s: Floats, line: Floats) -> tuple[Floats, Floats, Floats, Floats]:
-    """A grid of tau, its restricted likelihood as chances, and the line's estimate and root covariance at each."""
+def _proportions(p: Floats, s: Floats, line: Floats, n: int, rng: Generator) -> Floats:
+    """Draws (n, len(p)) of the true proportion, theta on a grid around each score; an unknown s is taken as 0."""
     import numpy as np
 
-    spread = float(np.std(y - line @ np.linalg.lstsq(line, y, rcond=None)[0])) or 1e-6
+    exact = np.isnan(s) | (s <= 0)
+    s = np.where(exact, TINY, s)
+    grid = np.linspace(
+        logit(np.maximum(p - REACH * s, TINY)), logit(np.minimum(p + REACH * s, 1 - TINY)), CELLS, axis=1
+    )
+    fit = -0.5 * ((p[:, None] - expit(grid)) / s[:, None]) ** 2
+    if len(p) < FEWEST:
+        prior: Floats = np.zeros((LINES, 1, 1))
+    else:
+        centre, tau = _lines(logit(p), np.where(exact, 0.0, s / (p * (1 - p))), line, LINES, rng)
+        prior = -0.5 * ((grid[None] - centre[:, :, None]) / tau[:, None, None]) ** 2
+    each = -(-n // LINES)
+    theta = _sampled(grid, fit[None] + prior, each, rng)
+    drawn: Floats = np.where(exact, p, expit(theta.reshape(LINES * each, len(p))[:n]))
+    return drawn
+
+
+def _sampled(grid: Floats, log_density: Floats, each: int, rng: Generator) -> Floats:
+    """`each` draws (lines, each, rows) from densities (lines, rows, cells) over the rows' grids, by their inverse."""
+    import numpy as np
+
+    lines, rows, cells = log_density.shape
+    density = np.exp(log_density - log_density.max(axis=2, keepdims=True))
+    reached = np.cumsum(density, axis=2)
+    offset = np.arange(lines * rows).reshape(lines, rows, 1)
+    ladder = (reached / reached[:, :, -1:] + offset).ravel()
+    wanted = np.sort(rng.random((lines, rows, each)), axis=2) + offset
+    cell = np.searchsorted(ladder, wanted).reshape(lines, rows, each) - offset * cells
+    step = grid[:, 1] - grid[:, 0]
+    theta = grid[np.arange(rows)[None, :, None], np.minimum(cell, cells - 1)]
+    theta += (rng.random(theta.shape) - 0.5) * step[None, :, None]
+    return rng.permuted(theta, axis=2).transpose(0, 2, 1)
+
+
+def _lines(y: Floats, s: Floats, line: Floats, n: int, rng: Generator) -> tuple[Floats, Floats]:
+    """n draws of the lines' heights (n, len(y)) and of tau (n,), from the restricted likelihood on a grid of tau."""
+    import numpy as np
+
+    spread = float(np.std(y - line @ np.linalg.lstsq(line, y, rcond=None)[0])) or TINY
     taus = np.linspace(spread / 50, 3 * spread, TAUS)
     w = 1 / (taus[:, None] ** 2 + s**2)
     xtx = np.einsum("gi,ij,ik->gjk", w, line, line)
-    xtx += 1e-12 * np.eye(2) * np.trace(xtx, axis1=1, axis2=2)[:, None, None]
+    xtx += 1e-9 * np.eye(2) * np.trace(xtx, axis1=1, axis2=2)[:, None, None]
     cov = np.linalg.inv(xtx)
     betas = np.einsum("gjk,gk->gj", cov, np.einsum("gi,ij,i->gj", w, line, y))
     squares = (w * (y - betas @ line.T) ** 2).sum(axis=1)
     likelihood = 0.5 * (np.log(w).sum(axis=1) - np.linalg.slogdet(xtx)[1] - squares)
     chance = np.exp(likelihood - likelihood.max())
-    return taus, chance / chance.sum(), betas, np.linalg.cholesky(cov)
+    pick = rng.choice(TAUS, size=n, p=chance / chance.sum())
+    noise = np.einsum("nij,nj->ni", np.linalg.cholesky(cov)[pick], rng.standard_normal((n, 2)))
+    heights: Floats = (betas[pick] + noise) @ line.T
+    return heights, taus[pick]

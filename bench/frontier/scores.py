@@ -55,7 +55,9 @@ def rows(
     observations: DataFrame, benchmark: Scale, *, rule: Rule = "best", effort_rule: EffortRule = "best"
 ) -> DataFrame:
     """What `measure` wants, from the observations of one benchmark: class, one score per version, corrected."""
-    return corrected(one_per_version(classed(observations), rule=rule, effort_rule=effort_rule), benchmark)
+    told = corrected(one_per_version(classed(observations), rule=rule, effort_rule=effort_rule), benchmark)
+    told.attrs["rules"] = (RULES[rule], EFFORT_RULES[effort_rule])
+    return told
 
 
 def one_per_version(frame: DataFrame, *, rule: Rule = "best", effort_rule: EffortRule = "best") -> DataFrame:
@@ -66,7 +68,7 @@ def one_per_version(frame: DataFrame, *, rule: Rule = "best", effort_rule: Effor
     """
     _known(rule, RULES, "rule")
     _known(effort_rule, EFFORT_RULES, "effort rule")
-    frame = frame[frame["score"].notna()]
+    frame = frame[frame["score"].notna() & frame["version"].notna()]
     effort = frame["effort"] if "effort" in frame else frame["version"].map(lambda _: None)
     effort = effort.astype(object).where(effort.notna(), "none").astype(str)
     if effort_rule == "none":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench.frontier.answer import Gap, Holder, LagNow, TimeToMatch
+from bench.frontier.answer import BackTest, Gap, Holder, LagNow, TimeToMatch
 from bench.frontier.curves import MONTH_DAYS
 
 
@@ -108,8 +108,16 @@ def _outlook(gap: Gap) -> str:
     return (
         f"If the trends of the record setters held, the chance that open models draw level is {_chance(told.p12)} "
         f"within 12 months and {_chance(told.p36)} within 36; in {_chance(told.no_crossing)} of the draws they don't "
-        "within ten years."
+        f"within ten years{_missed(told.back_test)}."
     )
+
+
+def _missed(test: BackTest | None) -> str:
+    """How far the same lines were off when drawn a year earlier."""
+    if test is None or test.predicted_points is None or test.observed_points is None:
+        return ", and no such trend of a year ago can be checked against today"
+    then, now = amount(test.predicted_points), amount(test.observed_points)
+    return f" (a year ago the same lines foretold a gap of {then} for today; it is {now})"
 
 
 def _chance(p: float) -> str:
