@@ -245,6 +245,8 @@ def import_results(
     importing.show(summary, as_json=as_json)
     if isinstance(summary, imports.Summary) and not as_json:
         _show_load(results, [summary.run_id])
+    else:
+        importing.index(results)
 
 
 @app.command("targets")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from typer.core import TyperArgument, TyperCommand
@@ -44,6 +45,13 @@ def show(summary: Summary | PublishedSummary, *, as_json: bool) -> None:
         tell_problems(list(summary.notes))
         what = _what(summary.added)
     print(f"{summary.run_id} {what}", file=sys.stderr)
+
+
+def index(results: Path) -> None:
+    """What is imported is in the index at once."""
+    from bench import database
+
+    tell_problems(database.build(results).problems)
 
 
 def _what(added: bool) -> str:

@@ -12,9 +12,10 @@ from typing import Any
 
 from bench.catalog import grades
 from bench.catalog.benchmarks import arena
+from bench.imports.list_prices import money
 from bench.imports.opened import Opened, glance, opened
 from bench.imports.published import LARGEST, Published
-from bench.imports.tabular import Row, Tally, day, distinct, first, header_of, number, slug, table, words
+from bench.imports.tabular import Row, Tally, day, distinct, first, header_of, number, slug, table, tally_of, words
 
 FORMAT = """LMArena's `leaderboard-text*.json`, `scatterplot-data.json` and leaderboard tables (CSV), or their folder.
 
@@ -277,13 +278,6 @@ class _Reading:
         self.access.append({"model": model, "grade": grade, "source": SOURCE, "licence": words(label), **told})
 
 
-def tally_of(tally: Tally, why: str | None) -> None:
-    if why is None:
-        tally.keep()
-    else:
-        tally.skip(why)
-
-
 def _styled(row: Row) -> bool:
     return row["style_control"].lower() in ("yes", "true", "1")
 
@@ -302,17 +296,14 @@ def _float(value: Any) -> float | None:
     """A number, or a number in a text."""
     if isinstance(value, str):
         return number(value)
-    if isinstance(value, bool) or not isinstance(value, int | Decimal) or not abs(value) <= LARGEST:
+    if isinstance(value, bool) or not isinstance(value, int | Decimal):
         return None
-    return float(value)
+    return float(value) if -LARGEST <= value <= LARGEST else None
 
 
 def _money(value: Any) -> Decimal | None:
-    """Dollars; this file has numbers and texts mixed."""
-    if isinstance(value, str):
-        value = Decimal(value) if re.fullmatch(r"\d{1,6}(\.\d{1,10})?", value.strip().removeprefix("$")) else None
-    known = isinstance(value, int | Decimal) and not isinstance(value, bool)
-    return Decimal(value) if known and 0 <= value <= 100_000 else None
+    """Dollars per million tokens; this file has numbers and texts mixed."""
+    return money(value.strip().removeprefix("$")) if isinstance(value, str) else money(value)
 
 
 def _text(entry: Mapping[str, Any], key: str) -> str:

@@ -163,6 +163,14 @@ class Tally:
         return RowCount(file=self.file, read=self.read, kept=self.kept, skipped=dict(self.skipped))
 
 
+def tally_of(tally: Tally, why: str | None) -> None:
+    """Kept where there is no reason against it."""
+    if why is None:
+        tally.keep()
+    else:
+        tally.skip(why)
+
+
 def distinct(rows: Iterable[Mapping[str, Any]]) -> tuple[Mapping[str, Any], ...]:
     """Without repetitions, in order: the same grade of the same model stands in many files."""
     return tuple({tuple(sorted(row.items(), key=lambda item: item[0])): row for row in rows}.values())
