@@ -6,6 +6,7 @@ it is read as it is (`bench.database.build` brings it up to date).
 
 from bench.analysis.choose import CHOICE_COLUMNS, choose, criteria
 from bench.analysis.compare import COMPARE_COLUMNS, Comparison, compare, points
+from bench.analysis.composite import COMPOSITE_COLUMNS, composite
 from bench.analysis.cost import BREAK_EVEN_COLUMNS, COST_COLUMNS, THROUGHPUT_COLUMNS, break_even, cost, throughput
 from bench.analysis.measured import (
     LOAD_COLUMNS,
@@ -24,20 +25,29 @@ from bench.analysis.measured import (
     traffic,
     unscored,
 )
+from bench.analysis.own_gap import OWN_GAP_COLUMNS, own_frontier_gap
+from bench.analysis.ranks import RANK_COLUMNS, ranks
+from bench.analysis.whatif import MOVE_COLUMNS, SPEND_COLUMNS, moves, spending, whatif
 
 __all__ = [
     "BREAK_EVEN_COLUMNS",
     "CHOICE_COLUMNS",
     "COMPARE_COLUMNS",
+    "COMPOSITE_COLUMNS",
     "COST_COLUMNS",
     "LOAD_COLUMNS",
     "LOAD_REQUEST_COLUMNS",
+    "MOVE_COLUMNS",
+    "OWN_GAP_COLUMNS",
+    "RANK_COLUMNS",
     "REPORT_COLUMNS",
+    "SPEND_COLUMNS",
     "THROUGHPUT_COLUMNS",
     "Comparison",
     "break_even",
     "choose",
     "compare",
+    "composite",
     "cost",
     "criteria",
     "last_e2e_ms",
@@ -45,13 +55,18 @@ __all__ = [
     "load",
     "load_requests",
     "load_steps",
+    "moves",
+    "own_frontier_gap",
     "points",
+    "ranks",
     "records",
     "report",
     "runs",
+    "spending",
     "throughput",
     "token_history",
     "tokens_over_time",
     "traffic",
     "unscored",
+    "whatif",
 ]
