@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 import zipfile
 from dataclasses import asdict
@@ -44,7 +45,7 @@ def read(folder: Path, name: str, models: list[str], n: int) -> np.ndarray | Non
     import numpy as np
 
     try:
-        with np.load(folder / f"{name}.npz", allow_pickle=False) as kept:
+        with np.load(io.BytesIO((folder / f"{name}.npz").read_bytes()), allow_pickle=False) as kept:
             draws, of = kept["draws"], kept["models"].tolist()
     except DAMAGED:
         return None

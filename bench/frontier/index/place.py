@@ -22,8 +22,9 @@ def place(scores: pd.DataFrame, fit: Fit, *, confidence: float = 0.9, min_benchm
     """Where a target with these scores (columns benchmark, value = p', and stderr where known) lies on `fit`.
 
     Least squares in the one ability, with the fit's ridge. The interval is where the sum of squares stays within the
-    chi-square quantile times the fit's residual variance of its minimum (a row's own variance is added to that): scores
-    on a benchmark scatter around the curve by more than their sampling error. Difficulties and slopes count as known.
+    chi-square quantile times the fit's residual variance of its minimum (a row's own variance is added to that), for
+    scores scatter around the curve by more than their sampling error. Difficulties and slopes count as known, and so
+    does the scale: the anchors' own error, which moves all models together, is not in the interval.
     """
     known = scores[scores["benchmark"].isin(fit.benchmarks["benchmark"]) & scores["value"].notna()]
     ignored = tuple(sorted(set(scores["benchmark"]) - set(known["benchmark"])))

@@ -36,7 +36,7 @@ def refits(
 
     Each model's scores are drawn with replacement among its own, so every model keeps its number of scores and the
     models stay the same; NaN where a draw leaves a model under two different benchmarks or not linked to the anchors,
-    which are 130 and 150 in every draw. A draw that unlinks the anchors from each other is drawn again. Kept in `cache_dir`.
+    which are 130 and 150 in every draw. A draw that unlinks these from each other is drawn again. Kept in `cache_dir`.
     """
     rows = _of_fit(frame, fit)
     models = fit.models["model"].tolist()
