@@ -341,7 +341,7 @@ def _steps(found: ModelInfo, book: str, provider: str, name: str, at: dt.datetim
                 usd_per_mtok_out=_at(prices.output_mtok, start),
                 valid_from=_start(found, standard),
                 valid_to=_end(found, standard),
-                observed=_seen(),
+                observed=seen(),
                 tiered=len(starts) > 1,
                 source=f"genai-prices {_version()}",
                 source_licence="MIT",
@@ -394,7 +394,7 @@ def _end(found: ModelInfo, prices: Any) -> dt.date | None:
 
 
 @cache
-def _seen() -> dt.date | None:
+def seen() -> dt.date | None:
     """The newest day on which its authors say that they compared a price with its provider's page."""
     from genai_prices.data_snapshot import get_snapshot
 

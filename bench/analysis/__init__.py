@@ -26,6 +26,17 @@ from bench.analysis.measured import (
     unscored,
 )
 from bench.analysis.own_gap import OWN_GAP_COLUMNS, own_frontier_gap
+from bench.analysis.prices import (
+    DIFFERENCE_COLUMNS,
+    PRICE_COLUMNS,
+    REACH_COLUMNS,
+    price_differences,
+    price_history,
+    price_to_reach,
+    prices,
+    reach_declines,
+)
+from bench.analysis.quality_cost import QUALITY_COST_COLUMNS, quality_cost
 from bench.analysis.ranks import RANK_COLUMNS, ranks
 from bench.analysis.whatif import MOVE_COLUMNS, SPEND_COLUMNS, moves, spending, whatif
 
@@ -35,11 +46,15 @@ __all__ = [
     "COMPARE_COLUMNS",
     "COMPOSITE_COLUMNS",
     "COST_COLUMNS",
+    "DIFFERENCE_COLUMNS",
     "LOAD_COLUMNS",
     "LOAD_REQUEST_COLUMNS",
     "MOVE_COLUMNS",
     "OWN_GAP_COLUMNS",
+    "PRICE_COLUMNS",
+    "QUALITY_COST_COLUMNS",
     "RANK_COLUMNS",
+    "REACH_COLUMNS",
     "REPORT_COLUMNS",
     "SPEND_COLUMNS",
     "THROUGHPUT_COLUMNS",
@@ -58,7 +73,13 @@ __all__ = [
     "moves",
     "own_frontier_gap",
     "points",
+    "price_differences",
+    "price_history",
+    "price_to_reach",
+    "prices",
+    "quality_cost",
     "ranks",
+    "reach_declines",
     "records",
     "report",
     "runs",

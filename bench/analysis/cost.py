@@ -14,6 +14,7 @@ from bench.cost import hosting
 from bench.cost.mix import ARTIFICIAL_ANALYSIS, MILLION, Mix, blended_usd_per_mtok
 from bench.cost.node import Node
 from bench.cost.solved import SolvedCost, Trial, solved_cost
+from bench.cost.volume import Nodes
 
 if TYPE_CHECKING:
     import pandas
@@ -227,14 +228,21 @@ def break_even(
         (v, name, "api", None, None, v * float(usd)) for name, usd in apis.items() for v in grid
     ]
     for u, nodes in cases.items():
-        steps = [float(k * nodes.node_mtok_per_month) for k in range(1, most + 1)]
-        for v in sorted({*grid, *steps, *(step * 1.000001 for step in steps[:-1])}):
-            bill = nodes.usd_per_month(Decimal(repr(v)))
-            if bill is not None or v in steps:
-                n = min(nodes.needed(Decimal(repr(v))), most)
-                rows.append((v, "self-hosted", "self", float(u), n, float(bill or nodes.fixed_usd(n))))
+        rows += [(float(v), "self-hosted", "self", float(u), n, float(usd)) for v, n, usd in _stairs(nodes, grid)]
         rows += [row for name, usd in apis.items() for row in _meeting(node, name, usd, u, mix, most)]
     return pd.DataFrame(rows, columns=list(BREAK_EVEN_COLUMNS))
+
+
+def _stairs(nodes: Nodes, grid: Sequence[float]) -> list[tuple[Decimal, int, Decimal]]:
+    """Volume, nodes and bill along the whole nodes: at each node's fill two rows, with and without the next one."""
+    full = [k * nodes.node_mtok_per_month for k in range(1, nodes.most + 1)]
+    found = []
+    for v in sorted({*full, *(Decimal(repr(v)) for v in grid)}):
+        n = nodes.needed(v)
+        for count in (n, n + 1) if v in full else (n,):
+            if count <= nodes.most:
+                found.append((v, count, nodes.fixed_usd(count) + v * nodes.variable_usd_per_mtok))
+    return found
 
 
 def _meeting(node: Node, name: str, usd: Decimal, u: Decimal, mix: Mix, most: int) -> list[tuple[Any, ...]]:

@@ -146,7 +146,8 @@ def _optional(name: str, text: str | None, *, above: bool = False) -> Decimal | 
 
 def _draw(found: Quote, path: Path) -> None:
     from bench import analysis
-    from bench.charts import break_even, export
+    from bench.charts import export
+    from bench.charts.break_even import chart
     from bench.errors import ConfigError
 
     apis = {row["target"]: row["usd_per_mtok_blended"] for row in found.listed if row["usd_per_mtok_blended"]}
@@ -156,7 +157,7 @@ def _draw(found: Quote, path: Path) -> None:
         )
     asked = found.question
     frame = analysis.break_even(found.node, apis, mix=asked.mix, utilisations=asked.utilisations, most=asked.most)
-    export.write(break_even.chart(frame, mix=str(asked.mix), says=found.speed), path)
+    export.write(chart(frame, mix=str(asked.mix), says=found.speed), path)
     print(f"wrote {path}", file=sys.stderr)
 
 

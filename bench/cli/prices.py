@@ -2,8 +2,291 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
 import typer
+
+from bench.cli.options import RESULTS, Json, ResultsDir
+from bench.cli.printing import print_json, print_table, tell_problems
+
+if TYPE_CHECKING:
+    import datetime as dt
+
+    import pandas
+
+    from bench.catalog import Catalog
+
+prices = typer.Typer(
+    help="What tokens cost, when, and who says so; an undated price is a current list and says so.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+SHOWN = ("provider", "name", "$/M in", "cached", "$/M out", "$/M 3:1", "when", "source")
+TARIFF = ("tier", "from prompt\ntokens", "$/M in", "cached", "$/M out", "$/M 3:1", "when", "source")
+DIFFERENCES = (
+    "provider",
+    "model",
+    "source",
+    "$/M\nin",
+    "$/M\nout",
+    "when",
+    "other",
+    "$/M\nin",
+    "$/M\nout",
+    "when",
+    "verdict",
+)
+REACHED = ("at least", "day", "$/M", "model", "provider", "score", "record low")
 
 
 def add_to(app: typer.Typer) -> None:
     """Add these verbs to the command."""
+    app.add_typer(prices, name="prices")
+
+
+@prices.command("show")
+def show(
+    name: Annotated[
+        str | None,
+        typer.Argument(help="PROVIDER:MODEL or a target, or a model at all providers; none = the dated book."),
+    ] = None,
+    at: Annotated[str | None, typer.Option("--at", help="The day: YYYY-MM-DD.  [default: today]")] = None,
+    as_json: Json = False,
+    results: ResultsDir = RESULTS,
+) -> None:
+    """What tokens cost now, or on a day: one target with its tiers, or one model everywhere."""
+    from bench import analysis
+    from bench.catalog import load
+
+    catalog, day = load(), _day("--at", at)
+    if name is not None and (":" in name or name in catalog.targets):
+        _show_target(name, catalog, day, as_json)
+        return
+    frame = analysis.price_history(name, _built(results)) if name else _book(analysis.prices(None, catalog=catalog))
+    held = frame[_held(frame, day)]
+    _print(held if name else frame, as_json)
+    if name and not as_json and len(held) < len(frame):
+        print(f"{len(frame) - len(held)} more prices of other days: bench prices history {name}")
+
+
+@prices.command("history")
+def history(
+    model: Annotated[str, typer.Argument(help="A model, or PROVIDER:MODEL.")],
+    as_json: Json = False,
+    results: ResultsDir = RESULTS,
+) -> None:
+    """Every price anybody is known to have asked for a model, oldest first, with its source."""
+    from bench import analysis
+
+    _print(analysis.price_history(model, _built(results)), as_json)
+
+
+@prices.command("diff")
+def diff(
+    alike: Annotated[bool, typer.Option("--all", help="Also where sources agree.")] = False,
+    as_json: Json = False,
+    results: ResultsDir = RESULTS,
+) -> None:
+    """Where our book, genai-prices, imported lists and what runs were measured under disagree, and which is older."""
+    from bench import analysis
+
+    frame = analysis.price_differences(_built(results), alike=alike)
+    if as_json:
+        print_json(analysis.records(frame))
+        return
+    if frame.empty:
+        print("the sources agree wherever two of them know a price")
+        return
+    names = (
+        "provider", "model", "origin", "usd_per_mtok_in", "usd_per_mtok_out", "dating",
+        "other", "other_usd_per_mtok_in", "other_usd_per_mtok_out", "other_dating", "verdict",
+    )  # fmt: skip
+    print_table(DIFFERENCES, [[_cell(row[column]) for column in names] for row in frame.to_dict("records")])
+
+
+@prices.command("set")
+def set_price(
+    target: Annotated[str, typer.Argument(metavar="PROVIDER:MODEL")],
+    usd_in: Annotated[str, typer.Option("--in", help="$ per million input tokens.")],
+    usd_out: Annotated[str, typer.Option("--out", help="$ per million output tokens.")],
+    source: Annotated[str, typer.Option("--source", help="Where it is written: an address.")],
+    cached: Annotated[str | None, typer.Option(help="$ per million cached input tokens.")] = None,
+    valid_from: Annotated[str | None, typer.Option(help="First day: YYYY-MM-DD.  [default: today]")] = None,
+    valid_to: Annotated[str | None, typer.Option(help="First day on which it no longer holds.")] = None,
+    note: Annotated[str | None, typer.Option(help="Anything worth knowing.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Add a dated price to your targets.toml; what is there is never changed."""
+    import datetime as dt
+
+    from bench import price_book
+    from bench.catalog.resolve import find
+    from bench.cost.asked import amount
+
+    catalog = price_book.users_catalog()
+    today = dt.datetime.now(dt.UTC).date()
+    block = {
+        "usd_per_mtok_in": amount("--in", usd_in),
+        "usd_per_mtok_cached": None if cached is None else amount("--cached", cached),
+        "usd_per_mtok_out": amount("--out", usd_out),
+        "valid_from": _day("--valid-from", valid_from) or today,
+        "valid_to": _day("--valid-to", valid_to),
+        "observed": today,
+        "source": source,
+        "note": note,
+    }
+    added = price_book.add(find(target, catalog.providers, catalog.targets), block, catalog)
+    if as_json:
+        print_json({"path": str(added.path), "price": added.price.model_dump(mode="json")})
+        return
+    print(f"{added.path}: added {added.price.id}")
+
+
+@prices.command("reach")
+def reach(
+    quality: Annotated[list[float], typer.Argument(help="Scores to reach, in the benchmark's unit.")],
+    benchmark: Annotated[str, typer.Option(help="Of the bundled facts: eci, gpqa-diamond, mmlu …")] = "eci",
+    mix: Annotated[str, typer.Option(help="Input to output tokens.")] = "3:1",
+    chart: Annotated[Path | None, typer.Option(help=".html, .png or .svg.")] = None,
+    as_json: Json = False,
+    results: ResultsDir = RESULTS,
+) -> None:
+    """The cheapest price of at least that quality over time, at prices valid then, and how fast it falls."""
+    import dataclasses
+
+    from bench import analysis
+    from bench.catalog.benchmarks import benchmark as find_benchmark
+    from bench.cost.mix import Mix
+
+    asked = Mix.parse(mix)
+    frame = analysis.price_to_reach(quality, _built(results), benchmark=find_benchmark(benchmark).id, mix=asked)
+    declines = analysis.reach_declines(frame)
+    if chart is not None:
+        from bench.charts import export, price_to_reach
+
+        export.write(price_to_reach.chart(frame, declines, mix=str(asked)), chart)
+        print(f"wrote {chart}", file=sys.stderr)
+    if as_json:
+        told = [{"quality": q, **dataclasses.asdict(found)} for q, found in declines.items()]
+        print_json({"points": analysis.records(frame), "declines": told})
+        return
+    print_table(REACHED, [_reached(row) for row in frame.to_dict("records")])
+    for q in quality:
+        print(f"at least {q:g}: {_fall(declines.get(q))}")
+
+
+def _reached(row: Any) -> list[object]:
+    usd, day = _cell(row["usd_per_mtok"]), f"{row['date']:%Y-%m-%d}"
+    return [f"{row['quality']:g}", day, usd, row["model"], row["provider"], f"{row['score']:g}", row["record"]]
+
+
+def _fall(found: Any) -> str:
+    if found is None:
+        return "no model with that score has a price whose day is known"
+    if found.factor_per_year is None:
+        return str(found.reason)
+    high = "?" if found.high is None else f"{found.high:.2g}"
+    halves = f", halves every {found.halving_months:.1f} months" if found.halving_months else ""
+    return f"x {found.factor_per_year:.2g} a year [95%: {found.low:.2g} to {high}]{halves}; {found.reason}"
+
+
+# ------------------------------------------------------------------------------------------------------------- showing
+
+
+def _show_target(name: str, catalog: Catalog, day: dt.date | None, as_json: bool) -> None:
+    from bench.catalog.resolve import find
+    from bench.cost.mix import blended_usd_per_mtok
+    from bench.price import dating, is_dated, tariff_for
+
+    target = find(name, catalog.providers, catalog.targets)
+    tariff = tariff_for(target, day, catalog=catalog)
+    rows = [
+        {
+            "target": target.id,
+            "service_tier": step.tier,
+            "from_in_tokens": step.from_in_tokens,
+            **step.price.model_dump(mode="json"),
+            "usd_per_mtok_blended": f"{blended_usd_per_mtok(step.price):f}",
+            "dating": dating(step.price, day),
+            "dated": is_dated(step.price, day),
+        }
+        for step in (tariff.steps if tariff else ())
+    ]
+    if as_json:
+        print_json(rows)
+    elif not rows:
+        print(f"{target.id}: no price is known; bench prices set {name} --in X --out Y --source URL adds one")
+    else:
+        print_table(TARIFF, [_step(row) for row in rows])
+
+
+def _step(row: Any) -> list[object]:
+    names = ("usd_per_mtok_in", "usd_per_mtok_cached", "usd_per_mtok_out", "usd_per_mtok_blended")
+    tier, start = row["service_tier"] or "standard", row["from_in_tokens"] or None
+    return [tier, start, *(_cell(row[name]) for name in names), row["dating"], row["source"]]
+
+
+def _book(frame: pandas.DataFrame) -> pandas.DataFrame:
+    return frame[frame["origin"] == "book"]
+
+
+def _held(frame: pandas.DataFrame, day: dt.date | None) -> pandas.Series[bool]:
+    """Prices known to hold on that day; asked about today, an undated current list too."""
+    import pandas as pd
+
+    when = pd.Timestamp(day) if day is not None else pd.Timestamp.now()
+    begun = (frame["since"] <= when) | (frame["since"].isna() & (day is None))
+    return begun & ~(frame["until"] <= when)
+
+
+def _print(frame: pandas.DataFrame, as_json: bool) -> None:
+    from bench import analysis
+
+    if as_json:
+        print_json(analysis.records(frame))
+        return
+    names = (
+        "provider",
+        "name",
+        "usd_per_mtok_in",
+        "usd_per_mtok_cached",
+        "usd_per_mtok_out",
+        "usd_per_mtok_blended",
+        "dating",
+    )
+    print_table(SHOWN, [[*(_cell(row[n]) for n in names), _source(row)] for row in frame.to_dict("records")])
+
+
+def _source(row: Any) -> str:
+    return f"{row['origin']}: {row['source']}"
+
+
+def _built(results: Path) -> Path | None:
+    """The results with their store brought up to date; None where nothing was measured."""
+    if not (results / "runs").is_dir():
+        return None
+    from bench import database
+
+    tell_problems(database.build(results).problems)
+    return results
+
+
+def _cell(value: Any) -> Any:
+    if isinstance(value, str) and value.replace(".", "", 1).isdigit():
+        value = float(value)
+    if isinstance(value, float):
+        return None if value != value else f"{value:.6g}"
+    return value
+
+
+def _day(name: str, text: str | None) -> dt.date | None:
+    import datetime as dt
+
+    from bench.errors import ConfigError
+
+    try:
+        return None if text is None else dt.date.fromisoformat(text)
+    except ValueError as error:
+        raise ConfigError(f"{name} {text!r}: write a day as YYYY-MM-DD") from error

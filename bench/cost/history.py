@@ -14,7 +14,7 @@ from bench.cost.mix import ARTIFICIAL_ANALYSIS, Mix, blended_usd_per_mtok
 DAYS_PER_YEAR = 365.25
 SEEN_FOR_DAYS = 365
 """A price without a known beginning holds so long after it was last seen."""
-ENOUGH = 3
+ENOUGH = 4
 """Record lows without which no rate of decline is said."""
 
 
@@ -35,6 +35,9 @@ class Dated:
     seen_until: dt.date | None = None
     """The last day it was seen; None = seen once."""
     source: str
+    licence: str | None = None
+    origin: str = ""
+    """`book`, `genai-prices`, `bundled`, `imported` or `run`."""
 
     @property
     def since(self) -> dt.date | None:

@@ -1,0 +1,83 @@
+"""What a million tokens of at least so good a model cost, over time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from bench.charts import MARKERS, SERIES_COLOURS, THEMELESS, axis, titled_plainly
+
+if TYPE_CHECKING:
+    import pandas
+    import plotly.graph_objects as go
+
+    from bench.cost.history import Decline
+
+QUESTION = "What does it cost to reach a quality?"
+COLOURS = SERIES_COLOURS[:6]
+
+
+def chart(frame: pandas.DataFrame, declines: Mapping[float, Decline] | None = None, *, mix: str = "3:1") -> go.Figure:
+    """`frame`: `analysis.price_to_reach`; `declines`: `analysis.reach_declines` of it. The price axis is logarithmic.
+
+    A line is the cheapest price that held; diamonds are record lows (of published prices).
+    """
+    import plotly.graph_objects as go
+
+    figure = go.Figure()
+    end = frame["date"].max() if len(frame) else None
+    for k, (quality, part) in enumerate(frame.groupby("quality", sort=True)):
+        colour = COLOURS[k % len(COLOURS)]
+        name = f"at least {float(str(quality)):g}{_falls((declines or {}).get(float(str(quality))))}"
+        figure.add_trace(_steps(part, name, colour, end))
+        figure.add_trace(_records(part[part["record"]], name, colour))
+    benchmark = ", ".join(dict.fromkeys(frame["benchmark"]))
+    days = f"{frame['date'].min():%Y-%m-%d} to {end:%Y-%m-%d}" if end is not None else "no price is known"
+    n = int(frame["record"].sum())
+    caption = (
+        f"Quality: {benchmark}. Cheapest list price, input to output {mix}; {n} record lows, {days}; published figures."
+    )
+    figure.update_layout(
+        title=titled_plainly(QUESTION, caption),
+        xaxis=axis("day"),
+        yaxis=axis("US$ per million tokens", type="log", tickformat="~g"),
+        height=480,
+        **THEMELESS,
+    )
+    return figure
+
+
+def _falls(found: Decline | None) -> str:
+    if found is None or found.factor_per_year is None or found.low is None:
+        return ""
+    high = "?" if found.high is None else f"{found.high:.2g}"
+    return f": x {found.factor_per_year:.2g} a year [{found.low:.2g} to {high}]"
+
+
+def _steps(part: pandas.DataFrame, name: str, colour: str, end: object) -> go.Scatter:
+    import plotly.graph_objects as go
+
+    return go.Scatter(
+        x=[*part["date"], end],
+        y=[*part["usd_per_mtok"], part["usd_per_mtok"].iloc[-1]],
+        mode="lines",
+        name=name,
+        legendgroup=name,
+        line={"color": colour, "width": 2, "shape": "hv"},
+        hoverinfo="skip",
+    )
+
+
+def _records(part: pandas.DataFrame, name: str, colour: str) -> go.Scatter:
+    import plotly.graph_objects as go
+
+    return go.Scatter(
+        x=part["date"],
+        y=part["usd_per_mtok"],
+        mode="markers",
+        legendgroup=name,
+        showlegend=False,
+        marker={"symbol": MARKERS["published"], "size": 8, "color": colour},
+        text=part["model"] + " at " + part["provider"].fillna("?"),
+        hovertemplate="%{text}<br>%{x|%Y-%m-%d}: %{y:.4~g} $/M<extra></extra>",
+    )
