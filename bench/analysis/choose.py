@@ -33,9 +33,11 @@ def choose(results: Path, use_case: UseCase, *, certainty: float | None = None) 
     if wish := use_case.quality.of:
         must_be_known(wish, found, "quality.of")
     judged = tuple(verdicts(known(found), use_case, wanted))
-    out = [one.target for one in found.candidates if not may_run(one, use_case)]
+    left_out: dict[str, list[str]] = {}
+    for one in found.candidates:
+        if not may_run(one, use_case):
+            left_out.setdefault(f"layer {one.layer or 'hosted'} is not among the use case's", []).append(one.target)
     since = open_since(results, use_case, [v.candidate for v in judged if v.state == "suffices"])
-    left_out = {f"may not run where they do (layers = {', '.join(use_case.layers)})": out} if out else {}
     return Answer(use_case=use_case, certainty=wanted, verdicts=judged, left_out=left_out, since=since)
 
 

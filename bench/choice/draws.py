@@ -49,17 +49,18 @@ def draws(
     published: pandas.DataFrame | None = None,
     seed: int = 0,
     missing: float | None = None,
+    most: int = MOST_DRAWS,
 ) -> Draws:
     """Draws of the weighted mean over tasks; dollars over those tasks alone that were measured here.
 
     `items`: one row per target, task and item: `target, task, item, cluster, value` (in [0, 1], NaN = no score), `usd`
     (NaN = unknown). `published`: `target, task, value, stderr`, drawn from a normal law within [0, 1]. `missing` fills
-    in for values that are NaN: 0 and 1 bound what they could have been.
+    in for values that are NaN: 0 and 1 bound what they could have been. At `most` so many draws.
     """
     import numpy as np
 
-    most = max((int(n) for n in items.groupby("task")["item"].nunique()), default=1)
-    n = int(min(MOST_DRAWS, max(LEAST_DRAWS, CELLS / most)))
+    largest = max((int(n) for n in items.groupby("task")["item"].nunique()), default=1)
+    n = int(min(most, max(LEAST_DRAWS, CELLS / largest)))
     own = set(items["task"])
     shares = {task: weight / sum(weights.values()) for task, weight in weights.items()}
     paid = sum(share for task, share in shares.items() if task in own)

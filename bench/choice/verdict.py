@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import isnan
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -72,6 +72,30 @@ def known(evidence: Evidence, *, seed: int = 0) -> Known:
     )  # fmt: skip
     means = {name: _means(parts.get(name), evidence, name) for name in names}
     return Known(evidence=evidence, drawn=drawn, at_best=best, means=means)
+
+
+def scaled(found: Known, price: Mapping[str, float], latency: Mapping[str, float]) -> Known:
+    """As if those providers asked so many times the price, and took so many times as long."""
+    import numpy as np
+
+    if not price and not latency:
+        return found
+    evidence = found.evidence
+    paid = np.array([price.get(one.provider, 1.0) for one in evidence.candidates])
+    slower = {one.target: latency.get(one.provider, 1.0) for one in evidence.candidates}
+    factor = evidence.answers["target"].map(slower).astype(float)
+    answers = evidence.answers.assign(
+        ttft_ms=evidence.answers["ttft_ms"] * factor,
+        e2e_ms=evidence.answers["e2e_ms"] * factor,
+        decode_tps=evidence.answers["decode_tps"] / factor,
+    )
+    means = {
+        one.target: replace(mean, usd_per_task=None if mean.usd_per_task is None else mean.usd_per_task * float(times))
+        for one, times in zip(evidence.candidates, paid, strict=True)
+        for mean in (found.means[one.target],)
+    }
+    drawn = replace(found.drawn, usd_per_task=found.drawn.usd_per_task * paid)
+    return replace(found, evidence=replace(evidence, answers=answers), drawn=drawn, means=means)
 
 
 def verdicts(found: Known, use_case: UseCase, certainty: float) -> list[Verdict]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Iterator
 
 from bench.choice.answer import METHOD, Answer, sure
 from bench.choice.nouns import Criterion, Verdict, figure
+from bench.cli.printing import print_paragraph
 
 SHORT = {"suffices": "yes", "does not": "no", "not known": "not known"}
 HEADS = {
@@ -27,30 +27,16 @@ def show(answer: Answer) -> None:
     from bench import terminal
 
     console = terminal.console()
-    width = min(console.width, 110)
-    _paragraph(console, answer.sentence(), width, style="bold")
+    print_paragraph(answer.sentence(), style="bold")
     console.print()
-    _paragraph(console, _asked(answer), width)
+    print_paragraph(_asked(answer))
     console.print()
     if answer.verdicts:
         for columns, rows in terminal.fitting(*_cells(answer), console.width):
             console.print(terminal.table_of(columns, rows))
             console.print()
     for line in _notes(answer):
-        _paragraph(console, line, width, hanging=True)
-
-
-def _paragraph(console: object, text: str, width: int, *, style: str = "", hanging: bool = False) -> None:
-    from rich.console import Console
-
-    from bench.terminal import printable
-
-    assert isinstance(console, Console)
-    indent = "  " if hanging else ""
-    for line in textwrap.wrap(
-        printable(text), width, subsequent_indent=indent, break_on_hyphens=False, break_long_words=False
-    ):
-        console.print(line, style=style or None, soft_wrap=True)
+        print_paragraph(line, hanging=True)
 
 
 def _asked(answer: Answer) -> str:
@@ -63,7 +49,7 @@ def _asked(answer: Answer) -> str:
 def _cells(answer: Answer) -> tuple[list[str], list[list[str]]]:
     names = list(dict.fromkeys(c.name for v in answer.verdicts for c in v.criteria))
     money = [] if "usd_per_task" in names else ["$/task"]
-    heads = ["target", "layer", "suffices", "sure", *(HEADS[name] for name in names), *money, "n"]
+    heads = ["target", "layer", "suffices", "how sure\nof that", *(HEADS[name] for name in names), *money, "n"]
     return heads, [_row(verdict, names, bool(money)) for verdict in answer.verdicts]
 
 
@@ -75,11 +61,17 @@ def _row(verdict: Verdict, names: list[str], money: bool) -> list[str]:
         verdict.candidate.target,
         layer,
         SHORT[verdict.state],
-        sure(verdict.certainty).removesuffix(" sure") if known else "–",
+        _how_sure(verdict) if known else "–",
         *(_found(by_name.get(name)) for name in names),
         *([figure(verdict.usd_per_task)] if money else []),
         f"{verdict.criteria[0].n:,}",
     ]
+
+
+def _how_sure(verdict: Verdict) -> str:
+    """That it suffices; of one that does not, that it does not: as sure as of the criterion it misses most."""
+    worst = min(c.certainty or 0.0 for c in verdict.criteria)
+    return sure(1 - worst if verdict.state == "does not" else verdict.certainty).removesuffix(" sure")
 
 
 def _found(c: Criterion | None) -> str:

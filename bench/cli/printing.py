@@ -32,3 +32,21 @@ def tell_problems(problems: list[str]) -> None:
 
     for problem in problems:
         print(f"warning: {printable(problem)}", file=sys.stderr)
+
+
+def print_paragraph(text: str, *, style: str | None = None, hanging: bool = False) -> None:
+    """Text broken between words, at most 110 columns wide; names are never broken."""
+    import textwrap
+
+    from bench import terminal
+
+    console = terminal.console()
+    lines = textwrap.wrap(
+        terminal.printable(text),
+        min(console.width, 110),
+        subsequent_indent="  " * hanging,
+        break_on_hyphens=False,
+        break_long_words=False,
+    )
+    for line in lines:
+        console.print(line, style=style, soft_wrap=True)
