@@ -48,6 +48,7 @@ def fit(frame: pd.DataFrame, rules: Rules | None = None, *, start: Fit | None = 
         components=connected.counted(rows, component, home),
         refused=pd.concat([few, connected.outside(apart, f"{low} and {high}")], ignore_index=True),
         rules=rules,
+        anchors=(low, high),
         scale=Scale(offset=scale.offset - scale.per_ability * origin, per_ability=scale.per_ability),
         origin=origin,
         ridge=ridge(points, rules),

@@ -73,6 +73,8 @@ class Fit:
     components: pd.DataFrame
     refused: pd.DataFrame
     rules: Rules
+    anchors: tuple[str, str]
+    """The two models that are fixed, as they are called here."""
     scale: Scale
     origin: float
     """The ability that the ridge pulls to."""
@@ -92,8 +94,8 @@ class Fit:
         return (
             f"p' = sigmoid(slope (ability - difficulty)), {r.likelihood.replace('-', ' ')}, ridge {r.ridge:g} over "
             f"{len(self.models) + 2 * len(self.benchmarks) - 1} parameters; {len(self.rows)} scores of "
-            f"{len(self.models)} models on {len(self.benchmarks)} benchmarks; {r.low.names[0]} = {r.low.index:g}, "
-            f"{r.high.names[0]} = {r.high.index:g}"
+            f"{len(self.models)} models on {len(self.benchmarks)} benchmarks; {self.anchors[0]} = {r.low.index:g}, "
+            f"{self.anchors[1]} = {r.high.index:g}"
         )
 
     def index(self) -> Mapping[str, float]:

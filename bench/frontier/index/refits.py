@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from bench.errors import ConfigError
 from bench.frontier.index import cache
 from bench.frontier.index.connected import labelled
-from bench.frontier.index.fit import arrays, checked, named, resumed
+from bench.frontier.index.fit import arrays, checked, resumed
 from bench.frontier.index.nouns import Fit, Points, Solution
 from bench.frontier.index.solve import solve
 
@@ -54,7 +54,7 @@ def refits(
 def _drawn(rows: pd.DataFrame, fit: Fit, models: list[str], n: int, seed: int, progress: Progress | None) -> np.ndarray:
     import numpy as np
 
-    low, high = (models.index(named(rows, anchor, fit.refused)) for anchor in (fit.rules.low, fit.rules.high))
+    low, high = (models.index(name) for name in fit.anchors)
     benchmarks = fit.benchmarks["benchmark"].tolist()
     points = arrays(rows, models, benchmarks, fit.rules)
     start = resumed(fit, models, benchmarks)
