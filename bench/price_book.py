@@ -83,7 +83,8 @@ def _terms(provider: str, model: Any) -> Iterator[Dated]:
 
     several = model.prices if isinstance(model.prices, list) else None
     terms = [(None, model.prices)] if several is None else [(each.constraint, each.prices) for each in several]
-    terms = [(constraint, prices) for constraint, prices in terms if not hasattr(constraint, "start_time")]
+    hourly = [constraint for constraint, _ in terms if hasattr(constraint, "start_time")]
+    terms = [(constraint, prices) for constraint, prices in terms if constraint not in hourly]
     starts = sorted({c.start_date for c, _ in terms if c is not None and hasattr(c, "start_date")})
     for constraint, prices in terms:
         start = getattr(constraint, "start_date", None)
@@ -100,7 +101,7 @@ def _terms(provider: str, model: Any) -> Iterator[Dated]:
             valid_from=start,
             valid_to=min(later, default=None),
             observed=None if later else seen(),
-            source=f"genai-prices {version('genai-prices')}",
+            source=f"genai-prices {version('genai-prices')}{', outside its dear hours' if hourly else ''}",
             licence="MIT",
             origin="genai-prices",
         )

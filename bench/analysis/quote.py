@@ -14,7 +14,7 @@ from bench.analysis.cost import cost, throughput
 from bench.catalog import Catalog, Price, Target
 from bench.catalog.resolve import find
 from bench.cost.asked import Asked, Machine, machine
-from bench.cost.hosting import UTILISATIONS, out_tps_at, rates_from_shapes
+from bench.cost.hosting import UTILISATIONS, energy_usd_per_mtok_out, out_tps_at, rates_from_shapes
 from bench.cost.mix import ARTIFICIAL_ANALYSIS, Mix, blended_usd_per_mtok
 from bench.cost.node import Node, watts_measured
 from bench.errors import ConfigError
@@ -26,6 +26,9 @@ LIST_COLUMNS = (
     "target", "usd_per_mtok_in", "usd_per_mtok_cached", "usd_per_mtok_out", "usd_per_mtok_blended", "price_id",
     "price_source", "price_dating",
 )  # fmt: skip
+
+OWN_LAYERS = frozenset({"reference", "on-device", "self-hosted"})
+"""Whoever runs such a target pays for the machine, not for tokens."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,7 +107,9 @@ def quote(results: Path, question: Question, catalog: Catalog) -> Quote:
     watts = None if drawn is None or best is None else watts_measured(_exact(drawn), _exact(best["out_tps"]))
     found = machine(question.asked, catalog.gpus, measured_watts=watts)
     node = _node(question, found, best, speeds)
-    measured = _measured(results, question, ids, _own(node, question, best)) if there else None
+    own = _own(node, question, best, catalog)
+    measured = _measured(results, question, ids, own) if there else None
+    paid = set() if measured is None else set(own) & set(measured["target"])
     return Quote(
         question=question,
         measured=measured,
@@ -115,7 +120,7 @@ def quote(results: Path, question: Question, catalog: Catalog) -> Quote:
         rows=[node.row(u, question.mix) for u in question.utilisations],
         break_even=[_meeting(node, row, u, question) for row in listed for u in question.utilisations],
         bills=_bills(node, listed, question),
-        notes=(*found.notes, *_remarks(node, best, question)),
+        notes=(*found.notes, *_remarks(node, best, question), *_paid(paid, question)),
     )
 
 
@@ -207,9 +212,15 @@ def _node(
     )
 
 
-def _own(node: Node, question: Question, best: Mapping[str, Any] | None) -> dict[str, tuple[Decimal, Decimal]]:
-    """What the measured target's tokens cost on the node, at the first utilisation; the targets named else."""
-    names = [best["target"]] if best else list(question.targets or ())
+def _own(
+    node: Node, question: Question, best: Mapping[str, Any] | None, catalog: Catalog
+) -> dict[str, tuple[Decimal, Decimal]]:
+    """What a million input and output tokens cost on the node at the first utilisation, for the targets that run there:
+
+    the one whose load it goes by, else those named that no provider sends a bill for.
+    """
+    named = [_find(spec, catalog) for spec in question.targets or ()]
+    names = [best["target"]] if best else [target.id for target in named if target.layer in OWN_LAYERS]
     u = question.utilisations[0]
     shared = node.split(u, question.mix)
     if shared is not None and shared.usd_per_mtok_in is not None and shared.usd_per_mtok_out is not None:
@@ -255,10 +266,22 @@ def _remarks(node: Node, best: Mapping[str, Any] | None, question: Question) -> 
                 f"the throughput was measured at {at} input to output; prices per M of both are at {question.mix}"
             )
     if node.joules_per_token is not None:
-        found.append(f"{float(node.joules_per_token):.3g} J per output token were measured on the boards")
+        kwh, pue = question.asked.usd_per_kwh, question.asked.pue
+        usd = None if kwh is None else energy_usd_per_mtok_out(node.joules_per_token, kwh, pue)
+        cost = (
+            ""
+            if usd is None
+            else f": {float(usd):.4g} $/M of electricity{' (in the rent)' if node.hourly.rent else ''}"
+        )
+        found.append(f"{float(node.joules_per_token):.3g} J per output token were measured on the boards{cost}")
     if node.power is not None and node.power.idle_watts is None:
         found.append("the node is taken to draw its watts day and night: --idle-watts says otherwise")
     return found
+
+
+def _paid(names: set[str], question: Question) -> list[str]:
+    u = f"{100 * float(question.utilisations[0]):.3g}%"
+    return [f"{name}: tasks are paid at the own node's price, used to {u}" for name in sorted(names)]
 
 
 def _exact(value: float) -> Decimal:

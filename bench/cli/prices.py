@@ -217,7 +217,9 @@ def _show_target(name: str, catalog: Catalog, day: dt.date | None, as_json: bool
     if as_json:
         print_json(rows)
     elif not rows:
-        print(f"{target.id}: no price is known; bench prices set {name} --in X --out Y --source URL adds one")
+        way = f"bench prices set {name} --in X --out Y --source URL adds one"
+        own = "give its block in targets.toml usd_per_mtok_in and usd_per_mtok_out, or see bench cost for an own node"
+        print(f"{target.id}: no price is known; {way if target.provider else own}")
     else:
         print_table(TARIFF, [_step(row) for row in rows])
 
