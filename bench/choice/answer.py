@@ -65,7 +65,7 @@ class Answer:
         if self.state == "yes":
             return f"Yes: {_at(self.sufficient[0])}; {self._open()}."
         if not self.verdicts:
-            return "Not known: no target that may be used was measured on these tasks."
+            return "Not known: no target that may be used was measured on these tasks (bench run SUITE -t TARGET)."
         nearest = self.verdicts[0]
         told = nearest.why(self.certainty)
         if self.state == "not yet":

@@ -7,7 +7,7 @@ limit and a flat prior, P(P95 <= limit) = P(Beta(1 + k, 1 + n - k) >= 0.95).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import ceil, inf, isfinite
+from math import ceil
 from typing import TYPE_CHECKING, Any
 
 from bench.choice.nouns import Criterion
@@ -22,6 +22,8 @@ SHARES = {"ttft_ms_p95": 0.95, "e2e_ms_p95": 0.95, "decode_tps_p50": 0.5}
 """Of the answers that must keep the limit of that name."""
 AT_LEAST = frozenset({"decode_tps_p50"})
 MOST_MORE = 1_000_000
+NEVER = 1e300
+"""Stands for the latency of an answer that did not come: finite, so that one can interpolate towards it."""
 MOST_UNSCORED = 0.02
 """METRICS section 5: with more, nothing suffices for sure."""
 
@@ -88,10 +90,10 @@ def share(name: str, observed: Sequence[float], wanted: float, *, certainty: flo
     good = sum(1 for x in observed if (x >= wanted if at_least else x <= wanted))
     n = len(observed) + failed
     sure = float(beta.sf(q, 1 + good, 1 + n - good))
-    found = percentile_interval([*observed, *[inf] * failed], 1 - q if at_least else q)
+    found = percentile_interval([*observed, *[NEVER] * failed], 1 - q if at_least else q)
     return Criterion(
-        name=name, wanted=wanted, at_least=at_least, value=_finite(found.value), low=_finite(found.ci_low),
-        high=_finite(found.ci_high), certainty=sure, n=n, n_to_decide=_answers_to_decide(good / n, n, q, certainty),
+        name=name, wanted=wanted, at_least=at_least, value=_came(found.value), low=_came(found.ci_low),
+        high=_came(found.ci_high), certainty=sure, n=n, n_to_decide=_answers_to_decide(good / n, n, q, certainty),
         evidence="measured here, under quality traffic",
     )  # fmt: skip
 
@@ -147,5 +149,5 @@ def _answers_to_decide(good: float, n: int, q: float, certainty: float) -> int |
     return most
 
 
-def _finite(value: float | None) -> float | None:
-    return value if value is not None and isfinite(value) else None
+def _came(value: float | None) -> float | None:
+    return value if value is not None and value < NEVER * 1e-9 else None

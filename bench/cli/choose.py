@@ -43,7 +43,8 @@ def choose(
     from bench import analysis, database
     from bench.cli import choose_text
 
-    tell_problems(database.build(results).problems)
+    if results.is_dir():  # others' scores need no runs
+        tell_problems(database.build(results).problems)
     wanted = read_use_case(use_case)
     answer = analysis.choose(results, wanted, certainty=certainty)
     if chart is not None:
@@ -81,7 +82,8 @@ def whatif(
     _check_certainty(certainty)
     _check_margin(quality_margin)
     prices, latencies = _factors(price, "--price"), _factors(latency, "--latency")
-    tell_problems(database.build(results).problems)
+    if results.is_dir():  # others' scores need no runs
+        tell_problems(database.build(results).problems)
     found = analysis.whatif(
         results,
         [read_use_case(path) for path in use_case or ()],
