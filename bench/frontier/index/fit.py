@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from bench.errors import ConfigError, nearest
 from bench.frontier.index import connected
 from bench.frontier.index.nouns import Anchor, Fit, Points, Rules, Scale, Solution
-from bench.frontier.index.solve import covariance_of_abilities, normal_equations, ridge, sigmoid, solve
+from bench.frontier.index.solve import covariance_of_abilities, normal_equations, ridge, sigmoid, single_thread, solve
 
 if TYPE_CHECKING:
     import numpy as np
@@ -175,12 +175,12 @@ def _models(
 
     _, normal = normal_equations(points, rules, found.ability, found.difficulty, found.slope)
     unit = 1.0 if rules.likelihood == "binomial" else spread**2 * points.weight.mean()
-    covariance = unit * covariance_of_abilities(normal)
     share = (found.ability - found.ability[at[0]]) / (found.ability[at[1]] - found.ability[at[0]])
     turn = np.eye(len(names))
     turn[:, at[0]] -= 1 - share
     turn[:, at[1]] -= share
-    variance = np.einsum("ij,jk,ik->i", turn, covariance, turn)
+    with single_thread():
+        variance = unit * ((turn @ covariance_of_abilities(normal)) * turn).sum(axis=1)
     table = pd.DataFrame(
         {
             "model": names,

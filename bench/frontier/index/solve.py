@@ -7,8 +7,10 @@ r = sigmoid(a (C - D)) - p' or, for the binomial, the deviance residual (Nocedal
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 from bench.frontier.index.nouns import Points, Rules, Solution
 
@@ -37,9 +39,16 @@ def solve(points: Points, rules: Rules, *, start: Solution | None = None, tolera
 
     It ends when a step lowers the objective by less than `tolerance` of it.
     """
+    with single_thread():
+        return _descended(points, rules, _begin(points, rules, start), tolerance)
+
+
+def _descended(
+    points: Points, rules: Rules, begin: tuple[np.ndarray, np.ndarray, np.ndarray], tolerance: float
+) -> Solution:
     import numpy as np
 
-    c, d, a = _begin(points, rules, start)
+    c, d, a = begin
     damping, least, most = DAMPING
     cost, gain, steps = objective(points, rules, c, d, a), np.inf, 0
     while gain > tolerance * cost and steps < MOST_STEPS:
@@ -125,6 +134,19 @@ def covariance_of_abilities(normal: Normal) -> np.ndarray:
     schur = normal.bb - normal.cb.T @ scaled
     covariance: np.ndarray = np.diag(1 / normal.cc) + scaled @ np.linalg.solve(schur, scaled.T)
     return covariance
+
+
+def single_thread() -> AbstractContextManager[object]:
+    """Linear algebra on one thread: matrices this small gain nothing from two, and lose tenfold on a busy machine."""
+    limit: AbstractContextManager[object] = _threads().limit(limits=1, user_api="blas")
+    return limit
+
+
+@cache
+def _threads() -> Any:
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController()
 
 
 def sigmoid(z: np.ndarray) -> np.ndarray:
