@@ -54,7 +54,7 @@ SCORES = observed(
 
 def values(**how: object) -> dict[tuple[str, str], float]:
     rows = index_rows(SCORES, FACTS, **how).rows  # type: ignore[arg-type]
-    return {(model, benchmark): round(value, 4) for model, benchmark, value, _ in rows.itertuples(index=False)}
+    return {(model, benchmark): round(value, 4) for model, benchmark, value, *_ in rows.itertuples(index=False)}
 
 
 def test_versions_of_a_model_in_one_month_are_one_and_the_best_effort_counts() -> None:
@@ -82,6 +82,11 @@ def test_the_effort_rule_is_the_frontiers() -> None:
 
 def test_below_chance_is_chance_or_left_out() -> None:
     assert ("bob-1", "quiz") not in values(group="version", below="drop")
+
+
+def test_a_standard_error_is_told_in_the_unit_of_the_value() -> None:
+    rows = index_rows(SCORES.assign(stderr=0.03), FACTS, group="version").rows.set_index(["model", "benchmark"])
+    assert rows.loc[("bob-1", "quiz"), "stderr"] == pytest.approx(0.04)  # 0.03 / 0.75
 
 
 def test_every_observation_is_accounted_for() -> None:

@@ -34,8 +34,9 @@ JOINT = "\x1f"
 class Prepared:
     """Rows for `fit` and how they came to be.
 
-    rows: model (the group), benchmark, value = p', n_rows (observations it stands for). members: group, model, version,
-    released, one row per version. table: reason, n_rows: what became of every observation; `kept` is the first.
+    rows: model (the group), benchmark, value = p', stderr (of p', NaN = unknown), n_rows (observations it stands for).
+    members: group, model, version, released, one row per version. table: reason, n_rows: what became of every
+    observation; `kept` is the first.
     """
 
     rows: pd.DataFrame
@@ -100,7 +101,8 @@ def _kept(
     ]
     fate = np.select([hit for _, hit in reasons], [reason for reason, _ in reasons], default="kept")
     counts = pd.Series(fate).value_counts().reindex(["kept", *(reason for reason, _ in reasons)], fill_value=0)
-    kept = observations.assign(score=value.clip(0, 1))[fate == "kept"].reset_index(drop=True)
+    stderr = observations["stderr"] / (ceiling - chance) if "stderr" in observations else np.nan
+    kept = observations.assign(score=value.clip(0, 1), stderr=stderr)[fate == "kept"].reset_index(drop=True)
     return kept, counts.rename_axis("reason").rename("n_rows").reset_index()
 
 
@@ -124,6 +126,4 @@ def _split(one: pd.DataFrame, effort_rule: EffortRule) -> pd.DataFrame:
     if effort_rule == "each":
         ending = [name[len(benchmark) :] for name, benchmark in zip(names[1], one["benchmark"], strict=True)]
         model = model + ending
-    return one[["benchmark"]].assign(model=model, value=one["score"], n_rows=one["n_rows"])[
-        ["model", "benchmark", "value", "n_rows"]
-    ]
+    return one.assign(model=model, value=one["score"])[["model", "benchmark", "value", "stderr", "n_rows"]]
