@@ -59,8 +59,8 @@ def stamps(m: Measurement) -> tuple[float | None, ...]:
 # ---------------------------------------------------------------------------------------------------- all the formats
 
 
-def test_every_format_has_a_sample_and_says_what_it_takes() -> None:
-    assert imports.names() == tuple(sorted(SAMPLES))
+def test_every_format_of_measured_requests_has_a_sample_and_every_format_says_what_it_takes() -> None:
+    assert [name for name in imports.names() if hasattr(imports.of(name), "read")] == sorted(SAMPLES)
     assert all(len(imports.of(name).FORMAT.splitlines()) > 2 for name in imports.names())
 
 
@@ -171,7 +171,7 @@ def test_another_tool_s_file_is_recognised(wanted: str, given: str, tmp_path: Pa
         (b"3", "holds a number where"),
         (b'{"metadata": {"version": 2}, "benchm', "is cut off after 36 characters"),
         (b'{"a": 1,\n "b": ]' + b" 1, 2, 3, 4, 5, 6, 7, 8, 9" + b"}", "is damaged JSON (line 2, column 7)"),
-        (b"{}", "is no guidellm file (it begins with the keys of an empty object); formats: aiperf, guidellm, vllm"),
+        (b"{}", "is no guidellm file (it begins with the keys of an empty object); formats: aiperf, csv, epoch, guid"),
         (b'{"a": 1}\nnonsense\n{"a": 1}\n', "line 2: not JSON"),
         (b"[" * 100_000, "is nested too deeply"),
         (b'{"a": 1}\n' + b"[" * 100_000 + b'\n{"a": 1}\n', "line 2: not JSON"),

@@ -69,7 +69,7 @@ def _columns(kind: str, stem: str, table: Table, metadata: Sequence[Row], notes:
     if found:
         return found
     if told is not None and told.get("score_column") in table.header:
-        return [_told(told)]
+        return [_told(told, table)]
     return [column] if (column := _recognised(stem, table, notes)) else []
 
 
@@ -96,14 +96,23 @@ def _checked(column: Column, told: Row | None, notes: list[str], table: Table) -
     return Column(**same, divisor=1 / factor, stderr_divisor=1 / factor)
 
 
-def _told(row: Row) -> Column:
+def _told(row: Row, table: Table) -> Column:
     """A benchmark that only the zip's own metadata know."""
     from bench.catalog.benchmarks import known
 
     item = known(row["benchmark"])
-    factor = number(row.get("scale")) or 1.0
+    factor = abs(number(row.get("scale")) or 1.0)
     name = item.id if item and item.scale == "proportion" else slug(row["benchmark"])
-    return Column(benchmark=name, scale="proportion", score=row["score_column"], divisor=1 / factor)
+    error, score = _error_column(table, row["score_column"]), row["score_column"]
+    return Column(
+        benchmark=name, scale="proportion", score=score, divisor=1 / factor, stderr=error, stderr_divisor=1 / factor
+    )
+
+
+def _error_column(table: Table, score: str) -> str | None:
+    """Where the standard error of a benchmark stands that the catalogue doesn't know."""
+    likely = ("stderr", f"{score} SE", f"{score} Standard Error")
+    return next((name for name in likely if name in table.header), None)
 
 
 def _recognised(stem: str, table: Table, notes: list[str]) -> Column | None:
@@ -125,7 +134,8 @@ def _recognised(stem: str, table: Table, notes: list[str]) -> Column | None:
     item = known(name)
     unit = "proportions" if scale == "proportion" else "points, because its unit isn't known"
     notes.append(f"{table.where}: not in the catalogue; {column!r} is taken as its score, in {unit}")
-    return Column(benchmark=item.id if item and item.scale == scale else slug(name), scale=scale, score=column)
+    benchmark = item.id if item and item.scale == scale else slug(name)
+    return Column(benchmark=benchmark, scale=scale, score=column, stderr=_error_column(table, column))
 
 
 def _is_numbers(table: Table, column: str) -> bool:
@@ -154,12 +164,12 @@ def _score(column: Column, row: Row) -> Mapping[str, Any] | str:
         return OUT_OF_RANGE
     stderr = share(row.get(column.stderr), column.stderr_divisor) if column.stderr else None
     found = {"benchmark": column.benchmark, "score": value, "scale": column.scale}
-    return {**found, **_spread(column, row, value), **({"stderr": stderr} if _likely(stderr, value) else {})}
+    return {**found, **_spread(column, row, value), **({"stderr": stderr} if _likely(stderr, value, points) else {})}
 
 
-def _likely(stderr: float | None, value: float) -> bool:
+def _likely(stderr: float | None, value: float, points: bool) -> bool:
     """Whether a standard error can be one: 0 is a rounded one, and nobody asked over 100,000 items."""
-    return stderr is not None and stderr > 0 and value * (1 - value) / stderr**2 < MOST_ITEMS
+    return stderr is not None and stderr > 0 and (points or value * (1 - value) / stderr**2 < MOST_ITEMS)
 
 
 def _spread(column: Column, row: Row, value: float) -> dict[str, Any]:

@@ -12,6 +12,8 @@ from bench.imports.tabular import day, words
 
 MOST_USD = Decimal(100_000)
 """Per million tokens; no list price comes near."""
+SMALLEST = 20
+"""Digits before or after the point; no price has more."""
 PER_MTOK = Decimal(1_000_000)
 NO_MODEL, NO_PROVIDER = "no model name", "no provider"
 NO_PRICE = "no price per token of input and output"
@@ -26,9 +28,9 @@ def money(value: Any, factor: Decimal = Decimal(1)) -> Decimal | None:
     if isinstance(value, bool) or not isinstance(value, int | Decimal):
         return None
     found = Decimal(value)
-    if not found.is_finite() or not 0 <= found * factor <= MOST_USD:
+    if not found.is_finite() or found < 0 or (found and not -SMALLEST < found.adjusted() < SMALLEST):
         return None
-    return plain(found * factor)
+    return plain(found * factor) if found * factor <= MOST_USD else None
 
 
 def plain(value: Decimal) -> Decimal:

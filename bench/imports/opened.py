@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import lzma
 import os
+import struct
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -12,6 +14,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from functools import cached_property
 from hashlib import sha256
+from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
@@ -20,9 +23,9 @@ from bench.errors import ConfigError
 MOST_BYTES = 256 << 20
 """Of all that is read, unpacked. The largest real set is 3 MB."""
 MOST_FILES = 5_000
-PIECE_BYTES = 1 << 20
 GLANCE_BYTES = 1 << 16
 """What is enough to know a file by its beginning."""
+GLANCE_FILES = 300
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,11 +78,11 @@ def opened(path: Path, *, suffixes: tuple[str, ...] = (".csv", ".json")) -> Open
 def glance(path: Path, *, suffixes: tuple[str, ...] = (".csv", ".json")) -> dict[str, str]:
     """The names of what `opened` would read, each with how it begins; empty where nothing can be read.
 
-    For knowing whose files they are: at most 64 kB of each are looked at.
+    For knowing whose files they are: at most 64 kB of each of the first 300 are looked at.
     """
     found: dict[str, bytes] = {}
     with suppress(ConfigError):
-        found = dict(_read(Path(path), suffixes, _Limit(GLANCE_BYTES, cut=True)))
+        found = dict(islice(_read(Path(path), suffixes, _Limit(GLANCE_BYTES, cut=True)), GLANCE_FILES))
     found = _without_common_folder(found)
     return {name: content.decode("utf-8-sig", "replace") for name, content in found.items()}
 
@@ -166,7 +169,7 @@ def _of_zip(path: Path, suffixes: tuple[str, ...], limit: _Limit) -> Iterator[tu
             for entry in sorted(wanted, key=lambda entry: entry.filename):
                 with packed.open(entry) as file:
                     yield entry.filename, limit.read(path, file)
-    except (zipfile.BadZipFile, zlib.error, EOFError) as error:
+    except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, ValueError) as error:
         raise ConfigError(f"{path} is a damaged zip ({error}); fetch it again") from error
     except (RuntimeError, NotImplementedError) as error:  # encrypted, or packed in a way Python lacks
         raise ConfigError(f"{path} cannot be unpacked ({error}); unpack it, then import the folder") from error
