@@ -199,7 +199,8 @@ def _frame(judged: Mapping[str, Mapping[str, Any]], weights: Mapping[str, float]
 
 def points(value: float, sign: bool = True) -> str:
     """Of a hundred: `+1.3`, `−0.4`."""
-    return f"{100 * value:{'+' if sign else ''}.1f}".replace("-", "−")
+    tenths = round(1000 * value) / 10 + 0.0  # no minus before a zero
+    return f"{tenths:{'+' if sign else ''}.1f}".replace("-", "−")
 
 
 def _sentence(names: tuple[str, str], run: Judged, macro: Mapping[str, Any], margin: float, confidence: float) -> str:
@@ -212,8 +213,9 @@ def _sentence(names: tuple[str, str], run: Judged, macro: Mapping[str, Any], mar
     scores = f"{points(macro['a'], False)}% against {points(macro['b'], False)}% right, {size}"
     match macro["verdict"]:
         case "at parity":
-            real = "" if macro["why"] == "within the margin" else ", a real difference and a smaller one"
-            within = f"within the margin of {points(margin, False)} points{real}"
+            within = f"within the margin of {points(margin, False)} points"
+            if macro["why"] != "within the margin":
+                within = f"a difference that is surely there and surely {within}"
             return f"{a} and {b} are at parity on {where}: {scores}, {within}."
         case "ahead":
             return f"{a} is ahead of {b} on {where}: {scores}."
@@ -241,8 +243,9 @@ def _notes(
     if few := [name for name, row in tasks.items() if 1 < row["n_clusters"] < FEW_CLUSTERS]:
         notes.append(f"fewer than {FEW_CLUSTERS} clusters in {', '.join(few)}: read their intervals with care")
     if careful := [name for name, row in tasks.items() if row["method"].endswith("pseudo-pairs")]:
-        told = "so their intervals are as with two pairs more, one won and one lost"
-        notes.append(f"too few items in {', '.join(careful)} tell how much differences spread, {told}")
+        told = "so the intervals are as with two pairs more, one won and one lost"
+        where = ", ".join(careful) if len(careful) < len(tasks) else "every task"
+        notes.append(f"too few items in {where} tell how much differences spread, {told}")
     notes += [_about_bootstrap(name, row) for name, row in judged.items() if _bootstrap_disagrees(row)]
     return [note for note in notes if note]
 
@@ -273,7 +276,8 @@ def _about_unscored(name: str, row: Mapping[str, Any]) -> str:
 
 
 def _bootstrap_disagrees(row: Mapping[str, Any]) -> bool:
-    if row["boot_low"] is None or row["ci_low"] is None:
+    """Where items are enough for a bootstrap to be a check at all."""
+    if row["boot_low"] is None or row["ci_low"] is None or row["method"].endswith("pseudo-pairs"):
         return False
     return bool((row["ci_low"] <= 0 <= row["ci_high"]) != (row["boot_low"] <= 0 <= row["boot_high"]))
 

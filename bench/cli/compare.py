@@ -67,11 +67,17 @@ def _show(found: Comparison) -> None:
 
     print(printable(found.sentence) + "\n")
     print(f"A = {printable(found.a)}, run {found.run_a}\nB = {printable(found.b)}, run {found.run_b}\n")
-    print_table(COLUMNS, [_cells(row) for row in found.as_dict()["tasks"] + _macros(found)])
+    _table([_cells(row) for row in found.as_dict()["tasks"] + _macros(found)])
     print(f"\nA−B: with its {found.confidence:.0%} interval. p: of no difference; mid-p: McNemar's, of one task alone.")
     print("r: correlation of the two. MDE: the difference that 80% of such comparisons find. n: items (clusters).")
     for note in found.notes:
         print(f"- {printable(note)}")
+
+
+def _table(rows: list[list[str]]) -> None:
+    """Without the columns that have nothing to say."""
+    told = [k for k in range(len(COLUMNS)) if any(row[k] != "–" for row in rows)]
+    print_table([COLUMNS[k] for k in told], [[row[k] for k in told] for row in rows])
 
 
 def _macros(found: Comparison) -> list[dict[str, Any]]:

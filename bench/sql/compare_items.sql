@@ -28,3 +28,4 @@ select
     count(*) filter (not is_a and value is null) as unscored_b
 from answered
 group by task, item_id
+order by task, item_id
