@@ -41,7 +41,10 @@ class Rules:
     min_models: int = 2
     """Per benchmark: with one model its difficulty and slope say nothing about that model."""
     ridge: float = 0.1
-    """Total strength: the square of each parameter costs this over the number of all parameters."""
+    """Total strength: the square of each parameter costs this over the number of all parameters.
+
+    Over each parameter's own number of scores instead, the published index is missed by 3.8 points (r = 0.990).
+    """
     slope_low: float = 0.1
     slope_high: float = 10.0
     floor: float = 0.001
