@@ -7,7 +7,8 @@ measured here: such a run has kind `published`, which no report of own measureme
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
 from hashlib import sha256
 from math import isnan
 from typing import Any
@@ -24,7 +25,7 @@ METHOD = "imported"
 TOO_MANY = f"an item after the first {MOST:,}"
 TWICE = "an item that was there already"
 NO_SHARE = "an item whose score is not a number from 0 to 1"
-OF_SEVERAL = "an item of one model of several: name its folder alone to keep items"
+OF_SEVERAL = "an item of one model of several: import its files alone to keep items"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,13 +42,24 @@ class Items:
     """The mean of each task and metric."""
 
 
+@dataclass(kw_only=True)
+class _Sums:
+    """Of one task and metric."""
+
+    total: float = 0.0
+    scored: int = 0
+    unscored: int = 0
+    items: set[int] = field(default_factory=set)
+    """Those with a score."""
+
+
 class Collector:
     """Takes items one by one; a few hundred bytes are held of each."""
 
     def __init__(self) -> None:
         self._lines: list[bytes] = []
         self._seen: set[int] = set()
-        self._sums: dict[tuple[str, str], list[float]] = {}
+        self._sums: dict[tuple[str, str], _Sums] = {}
         self._tasks: dict[str, dict[str, Any]] = {}
 
     def task(self, name: str, *, version: str | None, shots: int | None) -> None:
@@ -104,7 +116,7 @@ class Collector:
             suite_hash=sha256("\n".join(sorted(told)).encode("utf-8", "replace")).hexdigest(),
             n=len(self._lines),
             lines=b"".join(self._lines),
-            scores=tuple(_score(*key, *sums) for key, sums in self._sums.items()),
+            scores=tuple(_score(*key, sums) for key, sums in self._sums.items()),
         )
 
     def _is_new(self, task: str, item_id: str, repeat: int, metrics: dict[str, Any]) -> bool:
@@ -118,12 +130,21 @@ class Collector:
         self.task(sample.task, version=None, shots=None)
         self._tasks[sample.task]["items"][sample.item_id] += 1
         self._lines.append(journal.encode({k: v for k, v in asdict(sample).items() if v is not None or k in NEEDED}))
-        sums = self._sums.setdefault((sample.task, sample.metric), [0.0, 0, 0])
+        sums = self._sums.setdefault((sample.task, sample.metric), _Sums())
         if sample.value is None:
-            sums[2] += 1
+            sums.unscored += 1
         else:
-            sums[0] += sample.value
-            sums[1] += 1
+            sums.total += sample.value
+            sums.scored += 1
+            sums.items.add(hash(sample.item_id))
+
+
+def several(models: Sequence[str]) -> tuple[str, ...]:
+    """The note on an import of several models' items."""
+    if len(models) < 2:
+        return ()
+    told = ", ".join(models[:5]) + (" …" if len(models) > 5 else "")
+    return (f"items of {len(models)} models ({told}) are not kept: import each model's files alone to compare them",)
 
 
 def _is_share(value: Any) -> bool:
@@ -151,18 +172,18 @@ def _of_all(items: Counter[str]) -> str:
     return f"{len(items)}-{total % 2**64:x}"
 
 
-def _score(task: str, metric: str, total: float, n: float, unscored: float) -> Score:
-    every = n + unscored
+def _score(task: str, metric: str, sums: _Sums) -> Score:
+    every = sums.scored + sums.unscored
     return Score(
         task=task,
         metric=metric,
-        value=total / n if n else None,
+        value=sums.total / sums.scored if sums.scored else None,
         stderr=None,
         ci_low=None,
         ci_high=None,
-        n=int(n),
-        n_unscored=int(unscored),
-        low_bound=total / every,
-        high_bound=(total + unscored) / every,
+        n=len(sums.items),
+        n_unscored=sums.unscored,
+        low_bound=sums.total / every,
+        high_bound=(sums.total + sums.unscored) / every,
         method=METHOD,
     )

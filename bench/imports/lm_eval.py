@@ -75,17 +75,8 @@ def read_published(path: Path) -> Published:
         files=tuple(name for name, _ in files),
         scores=tuple(scores),
         table=tuple(tally.count() for tally in counts),
-        notes=_notes(found, models),
+        notes=items.several(models) if any(evaluation.samples for evaluation in found) else (),
         items=taken.items(models[0]) if taken else None,
-    )
-
-
-def _notes(found: list[Evaluation], models: list[str]) -> tuple[str, ...]:
-    if len(models) == 1 or not any(evaluation.samples for evaluation in found):
-        return ()
-    told = ", ".join(models[:5]) + (" …" if len(models) > 5 else "")
-    return (
-        f"items of {len(models)} models ({told}) are not kept: import each model's folder by itself to compare them",
     )
 
 
