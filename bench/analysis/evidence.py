@@ -146,8 +146,8 @@ def newest(results: Path, asked: Asked) -> pandas.DataFrame:
     mine = [(suite, task) in asked.own for suite, task in zip(shown["suite"], shown["task"], strict=True)]
     shown = shown[mine]
     latest = shown.sort_values("run_id").groupby("suite")["suite_version"].last()
-    pinned = shown["suite"].map(dict(asked.versions))
-    kept = shown["suite_version"] == pinned.fillna(shown["suite"].map(latest))
+    counted = {**{str(suite): version for suite, version in latest.items()}, **asked.versions}
+    kept = shown["suite_version"] == shown["suite"].map(counted)
     shown = shown[kept].sort_values("run_id")
     shown = shown[shown["run_id"] == shown.groupby(["target", "suite"])["run_id"].transform("last")]
     told = database.query(results, "choose_runs", run_ids=sorted(set(shown["run_id"])))

@@ -112,11 +112,12 @@ def may_run(one: Candidate, use_case: UseCase) -> bool:
 
 
 def rank(verdict: Verdict) -> tuple[Any, ...]:
-    """Sufficient before unknown before not; then by price, an unknown one last; then by certainty."""
+    """Sufficient ones first, the cheapest first (an unknown price last); then who leaves least to be doubted."""
     order = {"suffices": 0, "not known": 1, "does not": 2}[verdict.state]
     price = verdict.usd_per_task
     by_price = (price is None, price or 0.0) if order == 0 else (False, 0.0)
-    return (order, *by_price, -verdict.certainty, verdict.candidate.target)
+    doubts = sum(1 - (c.certainty or 0.0) for c in verdict.criteria)
+    return (order, *by_price, round(doubts, 2), -(verdict.criteria[0].value or 0.0), verdict.candidate.target)
 
 
 def _verdict(found: Known, candidate: Candidate, use_case: UseCase, certainty: float) -> Verdict:
