@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import Decimal
+from math import ceil
 from typing import Literal
 
 from bench.cost.hosting import HOURS_PER_MONTH, SECONDS_PER_HOUR
@@ -33,7 +34,7 @@ class Nodes:
 
     def needed(self, mtok_per_month: Decimal) -> int:
         """Whole nodes for that volume; one stands there even if nobody asks."""
-        return max(1, int(-(-mtok_per_month // self.node_mtok_per_month)))
+        return max(1, _whole(mtok_per_month / self.node_mtok_per_month))
 
     def fixed_usd(self, nodes: int) -> Decimal:
         return nodes * self.node_usd_per_month + self.once_usd_per_month
@@ -94,7 +95,7 @@ def break_even(api_usd_per_mtok: Decimal, nodes: Nodes) -> BreakEven:
     )
     if saved_full <= nodes.node_usd_per_month:
         return _not("infeasible", f"{full}: above the capacity of any number of nodes")
-    enough = int(-(-nodes.once_usd_per_month // (saved_full - nodes.node_usd_per_month)))
+    enough = _whole(nodes.once_usd_per_month / (saved_full - nodes.node_usd_per_month))
     have = f"{nodes.most} {'node' if nodes.most == 1 else 'nodes'}"
     return _not("infeasible", f"above the capacity of {have} ({full}); {enough} would do")
 
@@ -108,6 +109,11 @@ def _always_from(first: int, volume: Decimal, margin: Decimal, nodes: Nodes) -> 
             break
         found = nodes.fixed_usd(n) / margin
     return found
+
+
+def _whole(ratio: Decimal) -> int:
+    """The next whole number; what the last digits of a division add is no further node."""
+    return ceil(ratio * (1 - Decimal("1e-20")))
 
 
 def _not(state: State, reason: str) -> BreakEven:
