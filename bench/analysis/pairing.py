@@ -71,7 +71,10 @@ def two_runs(results: Path, a: str, b: str, suite: str | None = None) -> tuple[J
     if suite and not runs:
         known = {f"{run.suite}@{run.suite_version}" for run in everything}
         raise ConfigError(f"no run of suite {suite!r} in {results}{nearest(suite, known)}")
-    left, right = _named(a, runs, everything, results), _named(b, runs, everything, results)
+    left, right = (_named(name, runs, everything, results, suite) for name in (a, b))
+    if a == b:
+        ids = ", ".join(run.run_id for run in left)
+        raise ConfigError(f"{a} stands on both sides: name two of its runs ({ids})")
     pairs = [(x, y) for x in left for y in right if x.asked == y.asked and x.run_id != y.run_id]
     if not pairs:
         raise ConfigError(_why_none(a, b, left, right))
@@ -81,11 +84,17 @@ def two_runs(results: Path, a: str, b: str, suite: str | None = None) -> tuple[J
     return max(pairs, key=lambda pair: (pair[0].item_limit is None, min(x.run_id for x in pair), pair[0].run_id))
 
 
-def _named(name: str, runs: Sequence[Judged], everything: Sequence[Judged], results: Path) -> list[Judged]:
+def _named(
+    name: str, runs: Sequence[Judged], everything: Sequence[Judged], results: Path, suite: str | None
+) -> list[Judged]:
     if of_target := [run for run in runs if run.target_id == name]:
         if finished := [run for run in of_target if run.status == "finished"]:
             return finished
         raise ConfigError(f"{name}: no finished run in {results}; `bench run -t {name}` goes on with what there is")
+    if others := sorted({f"{run.suite}@{run.suite_version}" for run in everything if run.target_id == name}):
+        raise ConfigError(
+            f"{name} was not asked {suite} but {', '.join(others)}; `bench run {suite} -t {name}` asks it"
+        )
     found = [run for run in everything if run.run_id == name] or [r for r in everything if r.run_id.startswith(name)]
     if len(found) > 1:
         raise ConfigError(f"{len(found)} runs begin with {name!r}{nearest(name, [run.run_id for run in found])}")
@@ -100,15 +109,20 @@ def _named(name: str, runs: Sequence[Judged], everything: Sequence[Judged], resu
 
 def _why_none(a: str, b: str, left: Sequence[Judged], right: Sequence[Judged]) -> str:
     if {run.run_id for run in left} == {run.run_id for run in right}:
-        others = f" of {', '.join(run.run_id for run in left)}" if len(left) > 1 else ""
-        return f"{a} and {b} are the same run {left[0].run_id}: name two runs{others}"
-    x, y = left[0], right[0]
-    same = x.suite == y.suite and x.suite_version == y.suite_version
+        return f"{a} and {b} are the same run {left[0].run_id}: name two runs"
+    x, y = max(((x, y) for x in left for y in right), key=lambda pair: _alike(*pair))
+    same = (x.suite, x.suite_version) == (y.suite, y.suite_version)
     what = "different items" if same else "different suites or suite versions"
     return (
         f"{what} are never compared: {a} was asked {x.told()}, {b} {y.told()}; "
         f"ask both the same: bench run {x.suite} -t {x.target_id} -t {y.target_id}"
     )
+
+
+def _alike(x: Judged, y: Judged) -> tuple[int, str]:
+    """How far two runs agree in what they were asked, and how new they are: the nearest miss is what one is told of."""
+    agreed = next((k for k, (p, q) in enumerate(zip(x.asked, y.asked, strict=True)) if p != q), len(x.asked))
+    return agreed, min(x.run_id, y.run_id)
 
 
 def suite_of(run: Judged) -> suites.Suite | None:
