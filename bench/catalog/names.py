@@ -30,6 +30,8 @@ PUBLISHERS = frozenset(
 _PATH = re.compile(r"~?(?:accounts/(?P<account>[\w-]+)/models/|(?P<path>(?:[^/]+/)*[^/]+)/)(?P<rest>.+)", re.S)
 _BEDROCK = re.compile(r"(?:(?:global|regional|us|eu|apac|jp|au)\.)?(?P<who>[a-z0-9]+)\.(?P<rest>[a-z][\w.:-]*)")
 _VARIANT = re.compile(r":(free|batch|nitro|floor|extended|exacto|beta)$")
+_TAG = re.compile(r"(?<!-v\d):(?=\d)")
+"""Ollama's colon before the size; not Bedrock's -v1:0."""
 _APP = re.compile(r"(?:[-_ ](web-?app)| \((?:web app|web)\))$", re.I)
 _SERVED = re.compile(r" \((?P<mode>thinking; ?)?(?P<who>fireworks|together|novita|deepinfra|chutes)\)$", re.I)
 """How Epoch's display names say who served."""
@@ -84,24 +86,22 @@ _REWRITES: tuple[tuple[re.Pattern[str], str, str], ...] = tuple(
         (r"^(nova-(?:lite|micro|pro|premier))-v1[:.]0$", r"\1", "the API version is dropped"),
     )
 )
-_SUFFIXES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
-    (re.compile(pattern), why)
-    for pattern, why in (
-        (r"-(?:fp8|fp4|bf16|int4|int8|awq|gptq|gguf|draft|q\d(?:-[k\d](?:-[ms])?)?)$", "quantised"),
-        (r"-turbo(?<=-instruct-turbo)$", "quantised by the host"),
-        (r"-20[12]\d-?[01]\d(?:-?[0-3]\d)?$", "date"),
-        (rf"-{_MONTH}-{_DAY}(?:-20[12]\d)?$", "date"),
-        (rf"-{_MONTH}-20[12]\d$", "date"),
-        (r"-(?:jan|feb|mar|apr|may|june?|july?|aug|sep|oct|nov|dec)[a-z]*-20[12]\d$", "date"),
-        (rf"-(?:{_MONTH}{_DAY}|2[3-9]{_MONTH})$", "date"),
-        (r"-00[1-9](?:-feb24)?$", "number of the snapshot"),
-        (r"-v0\.\d$", "number of the snapshot"),
-        (r"-v1:0$", "API version"),
-        (r"-(?:preview|latest|exp|experimental|beta|api|customtools)$", "stage"),
-        (r"-(?:instruct|chat|it|hf|base)$", "tuning"),
-        (r"-\d+k$", "length of the context"),
-    )
-)  # fmt: skip
+_SUFFIXES: tuple[tuple[str, str], ...] = (
+    (r"-(?:fp8|fp4|bf16|int4|int8|awq|gptq|gguf|draft|q\d(?:-[k\d](?:-[ms])?)?)", "quantised"),
+    (r"-turbo(?<=-instruct-turbo)", "quantised by the host"),
+    (r"-20[12]\d-?[01]\d(?:-?[0-3]\d)?", "date"),
+    (rf"-{_MONTH}-{_DAY}(?:-20[12]\d)?", "date"),
+    (rf"-{_MONTH}-20[12]\d", "date"),
+    (r"-(?:jan|feb|mar|apr|may|june?|july?|aug|sep|oct|nov|dec)[a-z]*-20[12]\d", "date"),
+    (rf"-(?:{_MONTH}{_DAY}|2[3-9]{_MONTH})", "date"),
+    (r"-00[1-9](?:-feb24)?", "number of the snapshot"),
+    (r"-v0\.\d", "number of the snapshot"),
+    (r"-v1:0", "API version"),
+    (r"-(?:preview|latest|exp|experimental|beta|api|customtools)", "stage"),
+    (r"-(?:instruct|chat|it|hf|base)", "tuning"),
+    (r"-\d+k", "length of the context"),
+)
+_SUFFIX = re.compile("(?:" + "|".join(f"({pattern})" for pattern, _ in _SUFFIXES) + ")$")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,7 +131,7 @@ def _match(name: str, overrides: Overrides) -> Match:
     if host is None and (app := _APP.search(rest)):
         rest, host = rest[: app.start()], "web app"
         steps.append(f"{app[0]!r} at the end: asked in the maker's web app, not by API")
-    version = _stepped("folded to lower case and hyphens", rest, folded(rest), steps)
+    version = _stepped("folded to lower case and hyphens", rest, folded(_TAG.sub("-", rest)), steps)
     model = _model(name, version, overrides, steps)
     return Match(model=model, version=version, effort=effort, host=host, steps=tuple(steps))
 
@@ -139,13 +139,13 @@ def _match(name: str, overrides: Overrides) -> Match:
 def _model(name: str, version: str, overrides: Overrides, steps: list[str]) -> str:
     for what, asked in (("name", folded(name)), ("version", version)):
         if alias := overrides.aliases.get(asked):
-            steps.append(f"alias of the {what} {asked!r}: {alias.model} ({alias.source})")
+            steps.append(f"the {what} {asked!r} is an exception: {alias.model} ({alias.source})")
             return alias.model
     model = _rewritten(version, steps)
     while alias := overrides.aliases.get(model):
         if alias.model == model:
             break
-        steps.append(f"alias of {model!r}: {alias.model} ({alias.source})")
+        steps.append(f"{model!r} is an exception: {alias.model} ({alias.source})")
         model = alias.model
     return model
 
@@ -161,11 +161,11 @@ def _rewritten(version: str, steps: list[str]) -> str:
 
 def _shortened(version: str, steps: list[str]) -> str | None:
     """One suffix less; None when there is none, or when it is the whole name."""
-    for pattern, why in _SUFFIXES:
-        if (found := pattern.search(version)) and found.start() > 0:
-            steps.append(f"{found[0]!r} dropped: {why}")
-            return version[: found.start()]
-    return None
+    found = _SUFFIX.search(version)
+    if found is None or found.start() == 0:
+        return None
+    steps.append(f"{found[0]!r} dropped: {_SUFFIXES[(found.lastindex or 1) - 1][1]}")
+    return version[: found.start()]
 
 
 def _hosted(name: str, steps: list[str]) -> tuple[str, str | None]:

@@ -94,6 +94,8 @@ def _read(path: Path) -> Overrides:
         if folded(alias.name) in aliases:
             raise ConfigError(f"{path}: alias {alias.name!r} is declared twice; remove one")
         aliases[folded(alias.name)] = alias
+    for alias in list(aliases.values()):  # the id of a model means that model, whatever the rules would cut off it
+        aliases.setdefault(folded(alias.model), Alias(name=alias.model, model=alias.model, source="its own id"))
     facts: dict[str, list[AccessFact]] = {}
     for number, block in enumerate(_blocks(raw, "access", path), start=1):
         fact = parse(AccessFact, block, f"{path}: access {number}")

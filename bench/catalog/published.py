@@ -1,7 +1,8 @@
 """The bundled facts: scores others published of well-known models, and how open each was from when to when.
 
 A selection of our own with our own ids and rounding; every row names its source and licence, and a second source where
-one agrees. Benchmark data by Epoch AI, "AI Benchmarking Hub", https://epoch.ai/benchmarks, CC-BY 4.0; ratings by LMArena.
+one agrees. Benchmark data by Epoch AI, "AI Benchmarking Hub", https://epoch.ai/benchmarks, CC-BY 4.0; ratings by
+LMArena.
 """
 
 from __future__ import annotations
