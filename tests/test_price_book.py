@@ -20,7 +20,7 @@ from bench.catalog.names import match
 from bench.catalog.resolve import find
 from bench.cost.history import Dated
 from bench.errors import ConfigError
-from bench.price import dating, is_dated, price_for
+from bench.price import dating, is_dated, price_for, tariff_for
 
 TODAY = dt.date(2026, 11, 20)
 
@@ -78,6 +78,17 @@ def test_every_price_of_genai_prices_says_of_when_its_list_is() -> None:
     assert found is not None
     assert found.observed is not None
     assert dt.date(2026, 1, 1) < found.observed <= TODAY
+
+
+def test_what_a_run_stores_of_a_price_says_the_amounts_who_says_so_and_the_day() -> None:
+    catalog = load()
+    tariff = tariff_for(at(catalog, "openai:gpt-4o"), TODAY, catalog=catalog)
+    assert tariff is not None
+    row = tariff.rows()[0]
+    assert (row["usd_per_mtok_in"], row["usd_per_mtok_out"]) == ("2.5", "10")
+    assert row["source"].startswith("genai-prices ")
+    assert dt.date.fromisoformat(row["observed"]) <= TODAY
+    assert row["valid_from"] is None
 
 
 # ---------------------------------------------------------------------------------------------------- bundled history

@@ -215,9 +215,9 @@ def _node(
 def _own(
     node: Node, question: Question, best: Mapping[str, Any] | None, catalog: Catalog
 ) -> dict[str, tuple[Decimal, Decimal]]:
-    """What a million input and output tokens cost on the node at the first utilisation, for the targets that run there:
+    """By target that runs on the node, what a million input and output tokens cost there at the first utilisation.
 
-    the one whose load it goes by, else those named that no provider sends a bill for.
+    That is the target whose load it goes by, else those named that no provider sends a bill for.
     """
     named = [_find(spec, catalog) for spec in question.targets or ()]
     names = [best["target"]] if best else [target.id for target in named if target.layer in OWN_LAYERS]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from bench.charts import CLOSED, OPEN, SERIES_COLOURS, THEMELESS, axis, titled_plainly
+from bench.charts import OPEN, THEMELESS, axis, titled_plainly
 
 if TYPE_CHECKING:
     import pandas
@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 
 QUESTION = "From what volume is an own node cheaper?"
 DASHES = ("solid", "dash", "dot", "dashdot")
-API_COLOURS = (CLOSED, *(colour for colour in SERIES_COLOURS[2:6] if colour not in (OPEN, CLOSED)))
+API_COLOURS = ("#e69f00", "#009e73", "#56b4e9", "#7f7f7f")
+"""An API may serve open or closed weights: neither of those two colours."""
 
 
 def chart(frame: pandas.DataFrame, *, mix: str = "3:1", says: str = "") -> go.Figure:

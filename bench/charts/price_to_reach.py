@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from bench.charts import MARKERS, SERIES_COLOURS, THEMELESS, axis, titled_plainly
+from bench.charts import CLOSED, MARKERS, OPEN, SERIES_COLOURS, THEMELESS, axis, titled_plainly
 
 if TYPE_CHECKING:
     import pandas
@@ -14,13 +14,16 @@ if TYPE_CHECKING:
     from bench.cost.history import Decline
 
 QUESTION = "What does it cost to reach a quality?"
-COLOURS = SERIES_COLOURS[:6]
+COLOURS = tuple(colour for colour in SERIES_COLOURS[:6] if colour not in (OPEN, CLOSED))
+"""Qualities are no kinds of access: blue and vermilion stay with those."""
 
 
-def chart(frame: pandas.DataFrame, declines: Mapping[float, Decline] | None = None, *, mix: str = "3:1") -> go.Figure:
-    """`frame`: `analysis.price_to_reach`; `declines`: `analysis.reach_declines` of it. The price axis is logarithmic.
+def chart(
+    frame: pandas.DataFrame, declines: Mapping[float, Decline] | None = None, *, name: str = "", mix: str = "3:1"
+) -> go.Figure:
+    """`frame`: `analysis.price_to_reach`; `declines`: `analysis.reach_declines` of it; `name`: the benchmark's.
 
-    A line is the cheapest price that held; diamonds are record lows (of published prices).
+    A line is the cheapest price that held, on a logarithmic axis; diamonds are record lows (of published prices).
     """
     import plotly.graph_objects as go
 
@@ -28,10 +31,10 @@ def chart(frame: pandas.DataFrame, declines: Mapping[float, Decline] | None = No
     end = frame["date"].max() if len(frame) else None
     for k, (quality, part) in enumerate(frame.groupby("quality", sort=True)):
         colour = COLOURS[k % len(COLOURS)]
-        name = f"at least {float(str(quality)):g}{_falls((declines or {}).get(float(str(quality))))}"
-        figure.add_trace(_steps(part, name, colour, end))
-        figure.add_trace(_records(part[part["record"]], name, colour))
-    benchmark = ", ".join(dict.fromkeys(frame["benchmark"]))
+        label = f"at least {float(str(quality)):g}{_falls((declines or {}).get(float(str(quality))))}"
+        figure.add_trace(_steps(part, label, colour, end))
+        figure.add_trace(_records(part[part["record"]], label, colour))
+    benchmark = name or ", ".join(dict.fromkeys(frame["benchmark"]))
     days = f"{frame['date'].min():%Y-%m-%d} to {end:%Y-%m-%d}" if end is not None else "no price is known"
     n = int(frame["record"].sum())
     caption = (

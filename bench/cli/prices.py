@@ -161,12 +161,13 @@ def reach(
     from bench.cost.mix import Mix
 
     asked = Mix.parse(mix)
-    frame = analysis.price_to_reach(quality, _built(results), benchmark=find_benchmark(benchmark).id, mix=asked)
+    found = find_benchmark(benchmark)
+    frame = analysis.price_to_reach(quality, _built(results), benchmark=found.id, mix=asked)
     declines = analysis.reach_declines(frame)
     if chart is not None:
         from bench.charts import export, price_to_reach
 
-        export.write(price_to_reach.chart(frame, declines, mix=str(asked)), chart)
+        export.write(price_to_reach.chart(frame, declines, name=found.name, mix=str(asked)), chart)
         print(f"wrote {chart}", file=sys.stderr)
     if as_json:
         told = [{"quality": q, **dataclasses.asdict(found)} for q, found in declines.items()]
