@@ -13,7 +13,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, lru_cache
 
-from bench.catalog.overrides import Overrides, folded, packaged
+from bench.catalog.overrides import Overrides, folded, load_overrides, packaged
+
+__all__ = ["Match", "Overrides", "load_overrides", "match"]
 
 PUBLISHERS = frozenset(
     {
