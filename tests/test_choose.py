@@ -259,3 +259,59 @@ def test_the_front_of_the_world_is_known_and_so_is_what_is_dominated(world):
     assert frame.loc["groq:small", "p_dominated"] == 0.0
     assert frame.loc["together:qwen", "p_dominated"] < 0.01
     assert 0 < frame.loc["openai:big", "p_dominated"] < 0.02  # mid misses 6 of 400 more and gets none back: 1 in 2^7
+
+
+# ----------------------------------------------------------------------------------------------------------- published
+
+
+@pytest.fixture
+def others(monkeypatch):
+    """Three models that others measured on GPQA diamond; 198 items where no standard error is told."""
+    import pandas as pd
+
+    from bench.analysis import observations
+
+    rows = [
+        ("old-open", 0.70, float("nan"), "2024-05-01", "2024-05-01"),
+        ("new-open", 0.86, 0.02, "2025-05-01", "2025-08-01"),
+        ("closed", 0.90, 0.02, "2025-01-01", None),
+    ]
+    columns = ["model", "score", "stderr", "released", "open_since"]
+    frame = pd.DataFrame(rows, columns=columns).assign(
+        benchmark="gpqa-diamond", n_items=float("nan"), source="a test", label=lambda f: f["model"]
+    )
+    frame = frame.astype({"released": "datetime64[ns]", "open_since": "datetime64[ns]"})
+    monkeypatch.setattr(observations, "observations", lambda *_, **__: frame)
+    return frame
+
+
+def test_published_scores_are_judged_by_their_standard_errors_or_the_binomial_one(others, tmp_path):
+    answer = analysis.choose(tmp_path, use(0.8, tasks=[{"name": "GPQA diamond"}]))
+    assert states(answer) == {"closed": "suffices", "new-open": "suffices", "old-open": "does not"}
+    found = {v.candidate.target: v.criteria[0] for v in answer.verdicts}
+    assert found["new-open"].certainty == pytest.approx(stats.norm.sf(0.8, 0.86, 0.02), abs=0.01)
+    assert found["new-open"].evidence == "published (a test)"
+    reach = 1.96 * (0.7 * 0.3 / 198) ** 0.5
+    assert (found["old-open"].low, found["old-open"].n) == (pytest.approx(0.7 - reach, abs=0.005), 198)
+    assert "by published scores" in answer.sentence()
+
+
+def test_since_when_an_open_one_is_enough_is_the_day_its_weights_were_open(others, tmp_path):
+    since = analysis.choose(tmp_path, use(0.8, tasks=[{"name": "gpqa-diamond"}])).since
+    assert (since.model, since.released) == ("new-open", "2025-08-01")
+    none = analysis.choose(tmp_path, use(0.88, tasks=[{"name": "gpqa-diamond"}])).since
+    assert none.why == "no open model has 0.88 on gpqa-diamond in what is published"
+
+
+def test_an_open_model_of_others_may_run_where_any_open_layer_is_allowed(others, tmp_path):
+    tasks = [{"name": "gpqa-diamond"}]
+    assert set(states(analysis.choose(tmp_path, use(0.8, tasks=tasks, layers=["self-hosted"])))) == {
+        "old-open", "new-open",
+    }  # fmt: skip
+    assert set(states(analysis.choose(tmp_path, use(0.8, tasks=tasks, layers=["hosted-closed"])))) == {"closed"}
+
+
+def test_own_tasks_and_published_ones_make_one_mean_of_targets_measured_here(others, world):
+    tasks = [{"name": "core/ledger"}, {"name": "gpqa-diamond"}]
+    answer = analysis.choose(world, use(0.5, tasks=tasks))
+    assert {v.why(0.9) for v in answer.verdicts} == {"quality: not measured: gpqa-diamond"}

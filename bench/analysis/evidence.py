@@ -220,7 +220,7 @@ def _published(results: Path, asked: Asked, runs: pandas.DataFrame) -> tuple[pan
     where the use case is about published benchmarks alone."""
     import pandas as pd
 
-    empty = pd.DataFrame(columns=["target", "task", "value", "stderr", "source"])
+    empty = pd.DataFrame(columns=["target", "task", "value", "stderr", "n", "source"])
     if not asked.benchmarks:
         return empty, ()
     seen = _observed(results, asked.benchmarks)
@@ -243,7 +243,7 @@ def _observed(results: Path, benchmarks: Mapping[str, float]) -> pandas.DataFram
     rows = rows[rows["benchmark"].isin(list(benchmarks))]
     n = rows["n_items"].fillna(rows["benchmark"].map({name: benchmark(name).n_items for name in benchmarks}))
     binomial = (rows["score"] * (1 - rows["score"]) / n.astype(float)) ** 0.5
-    rows = rows.assign(stderr=rows["stderr"].fillna(binomial), value=rows["score"], task=rows["benchmark"])
+    rows = rows.assign(stderr=rows["stderr"].fillna(binomial), value=rows["score"], task=rows["benchmark"], n=n)
     return rows.sort_values("score").groupby(["model", "benchmark"]).tail(1)
 
 

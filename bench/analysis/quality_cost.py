@@ -66,7 +66,8 @@ def quality_cost(results: Path, use_case: UseCase) -> pandas.DataFrame:
 def _edge(frame: pandas.DataFrame, quality: numpy.ndarray, usd: numpy.ndarray) -> list[tuple[float, float]]:
     import numpy as np
 
-    costs = frame["usd_per_task"][frame["usd_per_task"] > 0]
+    costs = frame["usd_per_task"].astype(float)
+    costs = costs[costs > 0]
     if costs.empty:
         return []
     steps = [*costs, *(costs * (1 - 1e-9))]

@@ -28,11 +28,11 @@ def chart(frame: pandas.DataFrame) -> go.Figure:
     import plotly.graph_objects as go
 
     figure = go.Figure()
-    shown = frame[frame["usd_per_task"] > 0].reset_index(drop=True)
+    shown = frame[frame["usd_per_task"].astype(float) > 0].reset_index(drop=True)
     edge = frame.attrs.get("edge") or []
     if edge:
         figure.add_trace(_shade(edge, float(shown["quality_low"].min())))
-    figure.add_trace(_front(shown[shown["on_front"]]))
+    figure.add_trace(_front(shown[shown["on_front"].astype(bool)]))
     for k, row in enumerate(shown.to_dict("records"), start=1):
         figure.add_trace(_marker(k, {str(name): value for name, value in row.items()}))
     if (wanted := frame.attrs.get("wanted")) is not None:

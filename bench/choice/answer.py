@@ -104,6 +104,8 @@ class Answer:
 
 
 def _at(verdict: Verdict) -> str:
+    if not verdict.candidate.run_ids:
+        return f"{verdict.candidate.target} suffices by published scores ({sure(verdict.certainty)}), not measured here"
     price = f"{figure(verdict.usd_per_task)} $/task" if verdict.usd_per_task is not None else "a price not known"
     return f"{verdict.candidate.target} suffices ({sure(verdict.certainty)}), at {price}"
 

@@ -122,7 +122,7 @@ def _items_to_decide(drawn: Array, ahead: float, n: int, certainty: float) -> in
     """(z·s·√n / ahead)²: where the normal approximation of today's spread would leave no more doubt than allowed."""
     from statistics import NormalDist
 
-    if not ahead:
+    if not ahead or not n:
         return None
     z = NormalDist().inv_cdf(certainty)
     needed = (z * float(drawn.std()) / abs(ahead)) ** 2 * n

@@ -122,8 +122,8 @@ def _told(c: Criterion) -> str:
 def _undecided(c: Criterion) -> str:
     more = c.more()
     if more is None:
-        return f"{c.certainty:.0%} sure; too close to tell"
-    return f"{c.certainty:.0%} sure, n = {c.n}; about {more:,} more would decide"
+        return f"{c.certainty:.0%} sure{f', n = {c.n:,}' if c.n else ''}; too close to tell"
+    return f"{c.certainty:.0%} sure, n = {c.n:,}; about {more:,} more would decide"
 
 
 def figure(value: float | None) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from math import inf
 from typing import TYPE_CHECKING, Any, Literal
 
 from bench.choice.nouns import Candidate, Verdict
@@ -294,13 +295,14 @@ def _gone(provider: str, holdings: Sequence[Holding], before: Spend) -> Gone:
 
 
 def _best_open(hit: Sequence[Holding], change: Change) -> str | None:
-    """Sufficient for most of the tasks, then for the least money."""
+    """Sufficient for most of the tasks, then for the least money; an unknown price is the most."""
     found: dict[str, tuple[int, float]] = {}
     for holding in hit:
         for v in holding.judge(change):
             if v.state == "suffices" and v.candidate.is_open and v.candidate.provider not in change.gone:
                 n, usd = found.get(v.candidate.target, (0, 0.0))
-                found[v.candidate.target] = n + 1, usd + (holding.usd_per_month(v.candidate.target, change) or 0.0)
+                paid = holding.usd_per_month(v.candidate.target, change)
+                found[v.candidate.target] = n + 1, usd + (inf if paid is None else paid)
     return min(found, key=lambda target: (-found[target][0], found[target][1]), default=None)
 
 

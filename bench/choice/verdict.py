@@ -25,7 +25,7 @@ class Evidence:
 
     `items`: a row per target, task and item: `target, task, item, cluster, value, usd, n_repeats, n_unscored`;
     `answers`: a row per target and question: `target, answered, ttft_ms, e2e_ms, decode_tps`; `published`: a row per
-    target and benchmark: `target, task, value, stderr, source`, in [0, 1].
+    target and benchmark: `target, task, value, stderr, n, source`, in [0, 1], `n` NaN where it is not known.
     """
 
     candidates: tuple[Candidate, ...]
@@ -189,7 +189,8 @@ def _evidence_of(evidence: Evidence, target: str) -> str:
 
 
 def _means(part: pandas.DataFrame | None, evidence: Evidence, target: str) -> Means:
-    told = evidence.published[evidence.published["target"] == target].set_index("task")["value"]
+    others = evidence.published[evidence.published["target"] == target]
+    told = others.set_index("task")["value"]
     own = part.groupby("task")[["value", "usd"]].mean() if part is not None else None
     value = {**(dict(own["value"]) if own is not None else {}), **dict(told)}
     usd = dict(own["usd"]) if own is not None else {}
@@ -197,7 +198,7 @@ def _means(part: pandas.DataFrame | None, evidence: Evidence, target: str) -> Me
     return Means(
         quality=weighted(evidence.weights, value),
         usd_per_task=weighted({t: w for t, w in evidence.weights.items() if t in usd}, usd),
-        n=int(part["value"].notna().sum()) if part is not None else 0,
+        n=int((part["value"].notna().sum() if part is not None else 0) + others["n"].sum()),
         unscored=float(part["n_unscored"].sum()) / repeats if part is not None and repeats else 0.0,
     )
 

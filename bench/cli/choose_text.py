@@ -19,7 +19,7 @@ HEADS = {
     "usd_per_solved": "$/solved [95%]",
     "usd_per_month": "$/month [95%]",
 }
-MOST_REASONS = 12
+MOST_ROWS, MOST_REASONS = 30, 12
 
 
 def show(answer: Answer) -> None:
@@ -50,7 +50,7 @@ def _cells(answer: Answer) -> tuple[list[str], list[list[str]]]:
     names = list(dict.fromkeys(c.name for v in answer.verdicts for c in v.criteria))
     money = [] if "usd_per_task" in names else ["$/task"]
     heads = ["target", "layer", "suffices", "how sure\nof that", *(HEADS[name] for name in names), *money, "n"]
-    return heads, [_row(verdict, names, bool(money)) for verdict in answer.verdicts]
+    return heads, [_row(verdict, names, bool(money)) for verdict in answer.verdicts[:MOST_ROWS]]
 
 
 def _row(verdict: Verdict, names: list[str], money: bool) -> list[str]:
@@ -86,8 +86,10 @@ def _notes(answer: Answer) -> Iterator[str]:
         word = "not known" if verdict.state == "not known" else "no"
         yield f"{verdict.candidate.target}: {word}: {verdict.why(answer.certainty)}"
     if len(told) > MOST_REASONS:
-        yield f"… and {len(told) - MOST_REASONS} more: --json has them all"
-    if answer.sufficient:
+        yield f"… and {len(told) - MOST_REASONS} more, as the table says"
+    if len(answer.verdicts) > MOST_ROWS:
+        yield f"{len(answer.verdicts) - MOST_ROWS} more targets are not shown: --json has them all"
+    if any(answer.cheapest().values()):
         cheapest = answer.cheapest().items()
         yield "cheapest by layer: " + "; ".join(f"{layer} {v.candidate.target if v else '–'}" for layer, v in cheapest)
     since = answer.since
