@@ -9,6 +9,7 @@ from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
+import pandas
 import pytest
 
 from bench import analysis, database
@@ -19,6 +20,7 @@ from bench.cost.hosting import Hourly
 from bench.cost.mix import Mix
 from bench.cost.node import Node
 from bench.errors import ConfigError
+from bench.imports import import_published
 from bench.runs import create
 from tests.store import TARGET, counted, header, load_request, load_run, load_step, measurement, sample
 
@@ -174,6 +176,40 @@ def test_a_hosted_target_named_beside_a_node_keeps_its_own_price(results):
     found = quote(results, Question(targets=["openai:gpt-x"], asked=asked, out_tps=Decimal(1)), load())
     assert found.measured is not None
     assert found.measured["usd_total"].iloc[0] == pytest.approx(0.01185)
+
+
+def test_prices_that_runs_used_and_that_were_imported_stand_beside_the_others(results, tmp_path):
+    used = analysis.prices(results)
+    (row_,) = used[used["origin"] == "run"].to_dict("records")
+    assert (row_["provider"], row_["model"], row_["usd_per_mtok_in"], row_["source"]) == (
+        "openai",
+        "gpt-x",
+        2.0,
+        "a list",
+    )
+    assert row_["dating"].startswith("seen 2026-11-0")
+    listed = tmp_path / "listed.csv"
+    listed.write_text(
+        "provider,model,usd_per_mtok_in,usd_per_mtok_out,valid_from,observed,source\n"
+        "x-ai,grok-test-1,1,2,2026-01-05,2026-02-01,https://example.org\n"
+        "x-ai,grok-test-1:batch,0.5,1,2026-01-05,2026-02-01,https://example.org\n"
+    )
+    mine = tmp_path / "results"
+    import_published("prices_csv", listed, mine)
+    database.build(mine)
+    frame = analysis.price_history("grok-test-1", mine)
+    first = frame.iloc[0]
+    assert (first["provider"], first["origin"], str(first["since"].date())) == ("xai", "imported", "2026-01-05")
+    facts = pandas.DataFrame(
+        {
+            "model": ["grok-test-1"],
+            "benchmark": ["eci"],
+            "score": [200.0],
+            "released": pandas.to_datetime(["2026-01-01"]),
+        }
+    )
+    reached = analysis.price_to_reach(200.0, mine, scores=facts)
+    assert list(reached["usd_per_mtok"]) == [1.25]  # never the batch price
 
 
 def test_break_even_curves_are_whole_nodes_and_meet_where_they_say():

@@ -67,6 +67,16 @@ def test_a_price_that_was_seen_holds_from_that_day_until_another_is_seen_or_a_ye
     ]  # fmt: skip
 
 
+def test_two_names_of_one_model_do_not_end_each_others_prices() -> None:
+    """A dearer alias that appears later leaves the dated snapshot's price alone."""
+    named = [
+        price("good", "10", "2024-01-01", name="good-0101"),
+        price("good", "30", "2024-03-01", name="good-latest"),
+        price("good", "4", "2024-06-01", name="good-latest"),
+    ]
+    assert [(p.usd_per_mtok, p.record) for p in price_to_reach(named, SCORES, 80)] == [(10, True), (4, True)]
+
+
 def test_the_decline_is_the_line_through_the_record_lows() -> None:
     points = price_to_reach([price("good", "10", "2024-01-01")], SCORES, 80)
     assert decline(points).factor_per_year is None

@@ -171,10 +171,15 @@ def _compared(same: Sequence[Dated]) -> list[dict[str, Any]]:
 def _verdict(first: Dated, other: Dated) -> str:
     if (first.usd_per_mtok_in, first.usd_per_mtok_out) == (other.usd_per_mtok_in, other.usd_per_mtok_out):
         return "same"
-    mine, theirs = (max(filter(None, (price.since, price.seen_until)), default=None) for price in (first, other))
+    mine, theirs = _last_said(first), _last_said(other)
     if mine is None or theirs is None or mine == theirs:
         return "differs"
     return f"differs; {other.origin} is older" if theirs < mine else f"differs; {first.origin} is older"
+
+
+def _last_said(price: Dated) -> dt.date | None:
+    """The last day on which somebody is known to have said so."""
+    return max(filter(None, (price.valid_from, price.observed, price.seen_until)), default=None)
 
 
 # ------------------------------------------------------------------------------------------------ price of a quality
@@ -221,9 +226,9 @@ def reach_declines(frame: pandas.DataFrame) -> dict[float, Decline]:
 def _priced_models(results: Path | None, catalog: Catalog) -> list[Dated]:
     """Dated prices under the models' own names; what runs used is no list price of its own."""
     return [
-        replace(price, model=match(price.model).model)
+        replace(price, model=match(price.model).model, name=price.model)
         for price in every(results, catalog)
-        if price.origin != "run" and (price.usd_per_mtok_in or price.usd_per_mtok_out)
+        if price.origin != "run" and price.usd_per_mtok_out and not price_book.SKIPPED.search(price.model)
     ]
 
 

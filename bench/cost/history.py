@@ -35,6 +35,8 @@ class Dated:
     seen_until: dt.date | None = None
     """The last day it was seen; None = seen once."""
     source: str
+    name: str | None = None
+    """What the provider calls it, where `model` is the release that it means: each name is a series of its own."""
     licence: str | None = None
     origin: str = ""
     """`book`, `genai-prices`, `bundled`, `imported` or `run`."""
@@ -139,7 +141,7 @@ def closed(prices: Iterable[Dated]) -> list[Dated]:
     series: dict[tuple[str | None, str], list[Dated]] = {}
     for price in prices:
         if price.since is not None:
-            series.setdefault((price.provider, price.model), []).append(price)
+            series.setdefault((price.provider, (price.name or price.model).lower()), []).append(price)
     found = []
     for mine in series.values():
         mine.sort(key=lambda price: (price.since or dt.date.min, price.valid_from is None, price.source))
