@@ -35,18 +35,18 @@ from tests.real_data import real
         ("qwen3-235b-a22b-no-thinking", "qwen3-235b-a22b", "qwen3-235b-a22b", "none", None),
         ("kimi-k2-thinking", "kimi-k2-thinking", "kimi-k2-thinking", None, None),
         ("grok-4-1-fast-non-reasoning", "grok-4.1-fast", "grok-4-1-fast", "none", None),
-        ("fireworks/kimi-k2p5", "kimi-k2.5", "kimi-k2p5", None, "fireworks"),
-        ("accounts/fireworks/models/deepseek-v3p2", "deepseek-v3.2", "deepseek-v3p2", None, "fireworks"),
+        ("fireworks/kimi-k2p5", "kimi-k2.5", "kimi-k2.5", None, "fireworks"),
+        ("accounts/fireworks/models/deepseek-v3p2", "deepseek-v3.2", "deepseek-v3.2", None, "fireworks"),
         ("openai/gpt-oss-120b_high", "gpt-oss-120b", "gpt-oss-120b", "high", None),
         ("chutes/gpt-oss-120b", "gpt-oss-120b", "gpt-oss-120b", None, "chutes"),
         ("DeepSeek-V3.2 (Thinking; Fireworks)", "deepseek-v3.2", "deepseek-v3.2", "thinking", "fireworks"),
-        ("global.anthropic.claude-opus-4-5-20251101-v1:0", "claude-opus-4.5", "claude-opus-4-5-20251101-v1:0", None,
+        ("global.anthropic.claude-opus-4-5-20251101-v1:0", "claude-opus-4.5", "claude-opus-4-5-20251101", None,
          "bedrock"),
         ("z-ai/glm-4.5-air:free", "glm-4.5-air", "glm-4.5-air", None, None),
-        ("llama3.1:8b-instruct-q8_0", "llama-3.1-8b", "llama3.1-8b-instruct-q8-0", None, None),
+        ("llama3.1:8b-instruct-q8_0", "llama-3.1-8b", "llama-3.1-8b-instruct-q8-0", None, None),
         ("gpt-5.4-pro-2026-03-05-web-app", "gpt-5.4-pro", "gpt-5.4-pro-2026-03-05", None, "web app"),
-        ("Meta-Llama-3-70B-Instruct", "llama-3-70b", "meta-llama-3-70b-instruct", None, None),
-        ("Meta-Llama-3-70B", "llama-3-70b", "meta-llama-3-70b", None, None),
+        ("Meta-Llama-3-70B-Instruct", "llama-3-70b", "llama-3-70b-instruct", None, None),
+        ("Meta-Llama-3-70B", "llama-3-70b", "llama-3-70b", None, None),
         ("Llama-4-Maverick-17B-128E-Instruct-FP8", "llama-4-maverick", "llama-4-maverick-17b-128e-instruct-fp8", None,
          None),
         ("mistral-large-2411", "mistral-large-2", "mistral-large-2411", None, None),
@@ -82,6 +82,22 @@ def test_dated_versions_of_one_release_are_one_model_and_stay_apart_as_versions(
     found = [match(name) for name in ("gpt-4o-2024-05-13", "gpt-4o-2024-11-20", "chatgpt-4o-latest-20250326")]
     assert {item.model for item in found} == {"gpt-4o"}
     assert len({item.version for item in found}) == 3
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("fireworks/deepseek-v3p2", "deepseek/deepseek-v3.2"),
+        ("deepseek-reasoner", "DeepSeek-V3.2"),
+        ("Meta-Llama-3-70B-Instruct", "llama-3-70b-instruct"),
+        ("c4ai-command-a-03-2025", "command-a-03-2025"),
+        ("gemini-3.1-pro-preview-customtools", "gemini-3.1-pro-preview"),
+        ("Qwen3-235B-A22B", "qwen3-235b-a22b"),
+        ("us.anthropic.claude-opus-4-5-20251101-v1:0", "claude-opus-4-5-20251101"),
+    ],
+)
+def test_one_version_under_two_spellings_is_one_version(one: str, other: str) -> None:
+    assert match(one).version == match(other).version
 
 
 def test_every_step_is_told_in_words() -> None:

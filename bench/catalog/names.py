@@ -62,30 +62,37 @@ _HYPHEN_MODE = re.compile(
 
 _MONTH = r"(?:0[1-9]|1[0-2])"
 _DAY = r"(?:0[1-9]|[12]\d|3[01])"
-_REWRITES: tuple[tuple[re.Pattern[str], str, str], ...] = tuple(
+_SPELLINGS: tuple[tuple[re.Pattern[str], str, str], ...] = tuple(
     (re.compile(pattern), into, why)
     for pattern, into, why in (
-        (r"^(?:meta-llama-|meta-(?=llama))", "llama-", "the maker's name before Llama is dropped"),
-        (r"^llama-llama-", "llama-", "the maker's name before Llama is dropped"),
+        (r"^(?:meta-)?llama-(?:llama-)?(?=\d)|^(?:meta-)?llama(?=\d)", "llama-", "Llama without its maker's name"),
         (
-            r"^(?:c4ai-|cohere-|amazon[.-](?=nova)|nvidia-(?=llama|nemotron)|ibm-(?=granite))",
+            r"^(?:c4ai|cohere|amazon(?=.nova)|nvidia(?=-llama|-nemotron)|ibm(?=-granite))[.-]",
             "",
             "maker's name dropped",
         ),
         (r"^open-(?=mistral|mixtral|codestral)", "", "Mistral's open- is dropped"),
-        (r"^(llama|phi|gemma|qwen-)(?=\d)", r"\1-", "a hyphen before the number"),
-        (r"^qwen--", "qwen", "Qwen writes its number without a hyphen"),
+        (r"^(phi|gemma)(?=\d)", r"\1-", "a hyphen before the number"),
+        (r"^qwen-(?=\d(?:\.\d)?(?:-|$))", "qwen", "Qwen writes its number without a hyphen"),
         (r"^(llama-\d)-(\d)(?=-\d+b)", r"\1.\2", "the version's hyphen is a dot"),
+        (r"^(deepseek-v\d|kimi-k\d|glm-\d|qwen\d|minimax-m\d)p(\d)", r"\1.\2", "p between digits is a dot"),
+        (r"-v\d:0$", "", "Bedrock's version of the API is dropped"),
+        (r"^(nova-(?:lite|micro|pro|premier))-v1\.0$", r"\1", "the version of the API is dropped"),
+        (r"-customtools$", "", "a way of serving is dropped"),
+    )
+)
+"""Two ways of writing one version."""
+_REWRITES: tuple[tuple[re.Pattern[str], str, str], ...] = tuple(
+    (re.compile(pattern), into, why)
+    for pattern, into, why in (
         (r"^(claude-\d)-(\d)(?=-[a-z])", r"\1.\2", "the version's hyphen is a dot"),
         (r"^(claude-(?:opus|sonnet|haiku|fable|mythos)-\d+)-(\d)(?=-|$)", r"\1.\2", "the version's hyphen is a dot"),
         (r"^claude-([4-9](?:\.\d)?)-(opus|sonnet|haiku)", r"claude-\2-\1", "family before number, as since Claude 4"),
         (r"^(grok-\d|gemini-\d)-(\d)(?=-|$)", r"\1.\2", "the version's hyphen is a dot"),
-        (r"^(deepseek-v\d|kimi-k\d|glm-\d|qwen\d|minimax-m\d)p(\d)", r"\1.\2", "p between digits is a dot"),
         (r"^(llama-4-(?:maverick|scout))-17b-\d+e", r"\1", "the sizes of the experts are dropped"),
         (r"^llama-3\.2-(?:vision-)?(11b|90b)(?:-vision)?", r"llama-3.2-\1", "Vision is no other release"),
         (r"^(mistral-small)-(3(?:\.\d)?)?-?24b(?=-|$)", r"\1-\2", "the size is dropped: the number says which"),
         (r"^(olmo-2)-\d{4}-", r"\1-", "the date inside the name is dropped"),
-        (r"^(nova-(?:lite|micro|pro|premier))-v1[:.]0$", r"\1", "the API version is dropped"),
     )
 )
 _SUFFIXES: tuple[tuple[str, str], ...] = (
@@ -98,8 +105,7 @@ _SUFFIXES: tuple[tuple[str, str], ...] = (
     (rf"-(?:{_MONTH}{_DAY}|2[3-9]{_MONTH})", "date"),
     (r"-00[1-9](?:-feb24)?", "number of the snapshot"),
     (r"-v0\.\d", "number of the snapshot"),
-    (r"-v1:0", "API version"),
-    (r"-(?:preview|latest|exp|experimental|beta|api|customtools)", "stage"),
+    (r"-(?:preview|latest|exp|experimental|beta|api)", "stage"),
     (r"-(?:instruct|chat|it|hf|base)", "tuning"),
     (r"-\d+k", "length of the context"),
 )
@@ -134,31 +140,37 @@ def _match(name: str, overrides: Overrides) -> Match:
         rest, host = rest[: app.start()], "web app"
         steps.append(f"{app[0]!r} at the end: asked in the maker's web app, not by API")
     version = _stepped("folded to lower case and hyphens", rest, folded(_TAG.sub("-", rest)), steps)
-    model = _model(name, version, overrides, steps)
+    version = _changed(version, _SPELLINGS, steps)
+    model, version = _model(name, version, overrides, steps)
     return Match(model=model, version=version, effort=effort, host=host, steps=tuple(steps))
 
 
-def _model(name: str, version: str, overrides: Overrides, steps: list[str]) -> str:
+def _model(name: str, version: str, overrides: Overrides, steps: list[str]) -> tuple[str, str]:
+    """The model, and the version as an exception has it."""
     for what, asked in (("name", folded(name)), ("version", version)):
         if alias := overrides.aliases.get(asked):
-            steps.append(f"the {what} {asked!r} is an exception: {alias.model} ({alias.source})")
-            return alias.model
+            if alias.model != asked:
+                steps.append(f"the {what} {asked!r} is an exception: {alias.model} ({alias.source})")
+            return alias.model, alias.version or version
     model = _rewritten(version, steps)
-    while alias := overrides.aliases.get(model):
-        if alias.model == model:
-            break
+    if (alias := overrides.aliases.get(model)) and alias.model != model:
         steps.append(f"{model!r} is an exception: {alias.model} ({alias.source})")
-        model = alias.model
-    return model
+        return alias.model, alias.version or version
+    return model, version
 
 
 def _rewritten(version: str, steps: list[str]) -> str:
-    for pattern, into, why in _REWRITES:
-        version = _stepped(why, version, pattern.sub(into, version), steps)
+    version = _changed(version, _REWRITES, steps)
     shorter: str | None = version
     while shorter:
         version, shorter = shorter, _shortened(shorter, steps)
     return version
+
+
+def _changed(name: str, rules: tuple[tuple[re.Pattern[str], str, str], ...], steps: list[str]) -> str:
+    for pattern, into, why in rules:
+        name = _stepped(why, name, pattern.sub(into, name), steps)
+    return name
 
 
 def _shortened(version: str, steps: list[str]) -> str | None:

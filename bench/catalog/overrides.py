@@ -24,6 +24,8 @@ class Alias(Noun):
 
     name: str
     model: str
+    version: str | None = None
+    """Where the name is but another word for one version of it."""
     source: str
     note: str = ""
 
