@@ -8,6 +8,7 @@ import json
 import shutil
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +70,7 @@ def lines_of(found: Published) -> list[dict[str, Any]]:
 
 
 def skipped(found: Published) -> dict[str, int]:
-    return {why: n for count in found.table for why, n in count.skipped.items()}
+    return dict(sum((Counter(count.skipped) for count in found.table), Counter()))
 
 
 # -------------------------------------------------------------------------------------------------------------- figures

@@ -17,7 +17,7 @@ from bench.records import Sample, Score, State
 from bench.runs import journal
 
 MOST = 500_000
-"""Items of one import; a full MMLU has 14,042."""
+"""Scores of items of one import; a full MMLU has 14,042 of each metric."""
 LONGEST_TEXT = 300
 NEEDED = ("value", "answer", "expected")
 """What a row always says, also that it is unknown."""

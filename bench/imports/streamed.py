@@ -54,15 +54,16 @@ def elements(where: str, file: IO[bytes]) -> Iterator[Any]:
             raise ConfigError(f"{where} holds an element of over {LONGEST_BYTES >> 20} MB: no list of items")
         try:
             found, end = decoder.raw_decode(text.held)
-        except (ValueError, RecursionError) as error:
-            if isinstance(error, RecursionError) or not text.more():
-                raise ConfigError(f"{where} is damaged or cut off; copy it again, or run the tool again") from error
-            continue
-        if end == len(text.held) and text.more():  # a number might go on
-            continue
-        text.held = text.held[end:]
-        yield found
-        text.skip(",")
+        except RecursionError as error:
+            raise ConfigError(f"{where} is nested too deeply to be a list of items") from error
+        except ValueError:
+            end = 0
+        if end and text.held[end:].lstrip()[:1] in (",", "]"):  # else it may go on: -4 is the beginning of -4.5
+            text.held = text.held[end:]
+            yield found
+            text.skip(",")
+        elif not text.more():
+            raise ConfigError(f"{where} is damaged or cut off; copy it again, or run the tool again")
 
 
 class _Text:
