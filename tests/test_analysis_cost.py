@@ -140,6 +140,8 @@ def test_an_own_node_goes_by_its_load_its_rates_and_its_measured_watts(results):
     assert set(found.measured["target"]) == {"lab:llama"}
     assert found.measured["usd_total"].iloc[0] > 0
     assert any("used to 100%" in note for note in found.notes)
+    assert any("several shapes" in note for note in found.notes)
+    assert any("0.5 J per output token" in note for note in found.notes)
     assert json.loads(json.dumps(found.as_dict(), allow_nan=False))["out_tps"] == "200.0"
 
 
@@ -167,6 +169,8 @@ def test_a_speed_given_by_hand_is_said_to_be_not_measured(results, tmp_path):
     assert found.measured is None
     with pytest.raises(ConfigError, match="bench load -t"):
         quote(tmp_path, Question(asked=asked), load())
+    with pytest.raises(ConfigError, match="give both or neither"):
+        quote(tmp_path, Question(asked=asked, out_tps=Decimal(1), prefill_tps=Decimal(1)), load())
     with pytest.raises(ConfigError, match="nothing was measured"):
         quote(tmp_path, Question(), load())
 

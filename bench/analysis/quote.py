@@ -174,6 +174,8 @@ def _speed(
     question: Question, speeds: Sequence[dict[str, Any]], ids: Sequence[str] | None
 ) -> tuple[dict[str, Any] | None, str]:
     """The load step to go by and where the throughput is from, in words."""
+    if (question.prefill_tps is None) != (question.decode_tps is None):
+        raise ConfigError("--prefill and --decode split a price together: give both or neither")
     if question.out_tps is not None:
         return None, f"{float(question.out_tps):,.6g} output tokens/s: given by hand, not measured here"
     if question.prefill_tps is not None and question.decode_tps is not None:
@@ -265,6 +267,14 @@ def _remarks(node: Node, best: Mapping[str, Any] | None, question: Question) -> 
             found.append(
                 f"the throughput was measured at {at} input to output; prices per M of both are at {question.mix}"
             )
+    if (
+        best is not None
+        and question.prefill_tps is None
+        and node.prefill_tps is not None
+        and node.decode_tps is not None
+    ):
+        rates = f"{float(node.prefill_tps):,.0f} input or {float(node.decode_tps):,.0f} output tokens/s"
+        found.append(f"split by what the loads of several shapes say the node can do: {rates}, if they filled it")
     if node.joules_per_token is not None:
         kwh, pue = question.asked.usd_per_kwh, question.asked.pue
         usd = None if kwh is None else energy_usd_per_mtok_out(node.joules_per_token, kwh, pue)
