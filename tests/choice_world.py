@@ -59,11 +59,19 @@ def judged(
     n: int = N,
     tasks: tuple[str, ...] = TASKS,
     lost: int = 0,
+    model: str | None = None,
     **changes: Any,
 ) -> None:
     """One run; the last `lost` items of each task got no answer."""
     engine = target.partition("@")[0] if "@" in target else "embedded" if provider is None else None
-    told = {**TARGET, "id": target, "layer": layer, "provider": provider, "engine": engine, "model": target[-5:]}
+    told = {
+        **TARGET,
+        "id": target,
+        "layer": layer,
+        "provider": provider,
+        "engine": engine,
+        "model": model or target[-5:],
+    }
     head = header(run_id, **{"suite": "core", "suite_version": "0", "target": told, "fingerprint": target, **changes})
     price = {"id": "p", "usd_per_mtok_in": usd_in, "usd_per_mtok_out": "0", "source": "made up"}
     with runs.create(results, head) as run:

@@ -61,6 +61,7 @@ def test_a_use_case_says_only_what_it_must(tmp_path):
         ("at_least = 0.8", "", "give either at_least, or within and of"),
         ("at_least = 0.8", "within = 0.02", "within and of are given together"),
         ("at_least = 0.8", "at_least = 0.8\nwithin = 0.02\nof = 'a'", "give either at_least, or within and of"),
+        ("at_least = 0.8", "at_least = 80", "quality.at_least = 80: input should be less than or equal to 1"),
         ("at_least = 0.8", "at_least = true", "quality.at_least = True: "),
         ("tasks_per_month = 10", "layers = ['self-hostd']", "did you mean 'self-hosted'?"),
         ("tasks_per_month = 10", "layers = []", "layers = […]: "),

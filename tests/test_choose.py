@@ -122,6 +122,32 @@ def test_money_is_what_was_paid_a_task_and_a_solved_task(world):
     assert frame["together:qwen", "usd_per_solved"] == pytest.approx(0.0002 / 0.9)
 
 
+def test_where_nothing_was_solved_there_is_a_least_for_a_solved_task_and_no_figure(tmp_path):
+    judged(tmp_path, "20261101T000000", "lab:no", "hosted-open", "lab", (0, 0), "50", 10, n=50)
+    database.build(tmp_path)
+    answer = analysis.choose(tmp_path, use(0.5, limits={"usd_per_solved": "0.01"}))
+    money = answer.verdicts[0].criteria[1]
+    assert (money.value, money.high, money.state(0.9)) == (None, None, "missed")
+    assert 0.001 / 0.05 < money.low < 0.001 / 0.02  # with 95%, at most 4% of 100 are right, and at most that is paid
+    json.dumps(answer.as_dict(), allow_nan=False)
+
+
+@pytest.mark.parametrize(
+    ("target", "model", "is_open"),
+    [
+        ("openrouter:anthropic/claude-3-opus", "anthropic/claude-3-opus", False),
+        ("together:meta-llama/Llama-3.1-70B-Instruct", "meta-llama/Llama-3.1-70B-Instruct", True),
+        ("groq:nobody-knows-it", "nobody-knows-it", True),
+    ],
+)
+def test_a_closed_model_passed_on_by_a_host_of_open_ones_is_closed(tmp_path, target, model, is_open):
+    judged(tmp_path, "20261101T000000", target, "hosted-open", "openrouter", (45, 45), "1", 10, n=50, model=model)
+    database.build(tmp_path)
+    (mine,) = analysis.choose(tmp_path, use(0.5)).verdicts
+    assert mine.candidate.is_open == is_open
+    assert (mine.candidate.released is None) == (model == "nobody-knows-it")
+
+
 def test_not_yet_and_not_known_are_told_apart_and_what_would_decide(world):
     none = analysis.choose(world, use(0.99))
     assert none.state == "not yet"

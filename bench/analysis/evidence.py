@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -165,16 +166,16 @@ def candidates_of(runs: pandas.DataFrame) -> tuple[Candidate, ...]:
         row = rows.iloc[-1]
         place = _text(row["provider"]) or _text(row["engine"])
         model = served.get(f"{place}:{row['model']}")
-        access = model.access if model else _text(row["access"])
-        released = model.released if model else None
+        name = _text(row["model"]) or str(target)
+        told = _bundled(name)
         found.append(
             Candidate(
                 target=str(target),
                 layer=_text(row["layer"]),
                 provider=place or OWN_ADDRESS,
-                is_open=_is_open(access, str(row["layer"])),
-                model=model.id if model else _text(row["model"]),
-                released=released or _date(row["released"]),
+                is_open=_is_open(model.access if model else _text(row["access"]), told[0], str(row["layer"])),
+                model=model.id if model else name,
+                released=(model.released if model else None) or _date(row["released"]) or told[1],
                 run_ids=tuple(sorted(set(rows["run_id"]))),
                 measured=str(rows["started_at"].max())[:10],
             )
@@ -182,10 +183,27 @@ def candidates_of(runs: pandas.DataFrame) -> tuple[Candidate, ...]:
     return tuple(found)
 
 
-def _is_open(access: str | None, layer: str) -> bool:
+def _is_open(access: str | None, told: bool | None, layer: str) -> bool:
+    """By what the catalogue says of the model, else the bundled facts, else its layer: hosts of open weights may also
+    pass closed models on."""
     if access is not None:
         return access not in ("api-only", "unreleased")
-    return layer in OPEN_LAYERS
+    return layer in OPEN_LAYERS if told is None else told
+
+
+@cache
+def _bundled(name: str) -> tuple[bool | None, dt.date | None]:
+    """Whether the bundled facts call that model open, and its day of release; None where they don't know it."""
+    from bench.catalog import published
+    from bench.catalog.grades import OPEN, at_least
+    from bench.catalog.names import match
+
+    matched = match(name)
+    names = (matched.version, matched.model)
+    grades, scores = published.access(), published.scores()
+    graded = grades[grades["model"].isin(names)].sort_values("valid_from")["grade"]
+    dated = scores[scores["version"].isin(names) | scores["model"].isin(names)]["released"].dropna()
+    return (at_least(graded.iloc[-1], OPEN) if len(graded) else None), _date(dated.min() if len(dated) else None)
 
 
 def _items(results: Path, runs: pandas.DataFrame) -> pandas.DataFrame:

@@ -59,7 +59,7 @@ class UseTask(Noun):
 class Quality(Noun):
     """The quality wanted: absolute, or relative to a target."""
 
-    at_least: Number | None = Field(default=None, gt=0, allow_inf_nan=False)
+    at_least: Number | None = Field(default=None, gt=0, le=1)
     within: Number | None = Field(default=None, ge=0, lt=1, allow_inf_nan=False)
     of: str | None = None
 

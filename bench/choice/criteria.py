@@ -7,7 +7,7 @@ limit and a flat prior, P(P95 <= limit) = P(Beta(1 + k, 1 + n - k) >= 0.95).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import ceil
+from math import ceil, isfinite
 from typing import TYPE_CHECKING, Any
 
 from bench.choice.nouns import Criterion
@@ -64,15 +64,15 @@ def quality(
 
 
 def amount(name: str, drawn: Array, wanted: float, *, value: float | None, n: int, certainty: float) -> Criterion:
-    """P(true mean of a cost <= wanted)."""
-    if value is None or n == 0:
-        return unknown(name, wanted, "price unknown", at_least=False)
-    if bool((drawn != drawn).any()):
-        return unknown(name, wanted, "n too small", at_least=False, value=value, n=n)
+    """P(true mean of a cost <= wanted). Where nothing was solved, no figure a solved task exists, only a least."""
+    if n == 0 or bool((drawn != drawn).all()):
+        why = "n too small" if value is not None else "price unknown" if n else "not measured"
+        return unknown(name, wanted, why, at_least=False, value=value, n=n)
     low, high = _interval(drawn, value)
     return Criterion(
         name=name, wanted=wanted, at_least=False, value=value, low=low, high=high, n=n,
-        certainty=float((drawn <= wanted).mean()), n_to_decide=_items_to_decide(drawn, wanted - value, n, certainty),
+        certainty=float((drawn <= wanted).mean()),
+        n_to_decide=None if value is None else _items_to_decide(drawn, wanted - value, n, certainty),
     )  # fmt: skip
 
 
@@ -110,12 +110,14 @@ def together(criteria: Sequence[Criterion]) -> float:
     return max(0.0, 1 - sum(1 - (c.certainty or 0.0) for c in criteria))
 
 
-def _interval(drawn: Array, value: float) -> tuple[float, float]:
-    """The middle 95% of the draws, and the value itself."""
+def _interval(drawn: Array, value: float | None) -> tuple[float | None, float | None]:
+    """The middle 95% of the draws, and the value itself; None for an end that nothing bounds."""
     import numpy as np
 
-    low, high = np.quantile(drawn, [0.025, 0.975])
-    return min(float(low), value), max(float(high), value)
+    if value is None:
+        return float(np.quantile(drawn, 0.025)), None
+    low, high = np.quantile(drawn, [0.025, 0.975], method="inverted_cdf")
+    return min(float(low), value), (max(float(high), value) if isfinite(high) else None)
 
 
 def _items_to_decide(drawn: Array, ahead: float, n: int, certainty: float) -> int | None:
@@ -126,7 +128,7 @@ def _items_to_decide(drawn: Array, ahead: float, n: int, certainty: float) -> in
         return None
     z = NormalDist().inv_cdf(certainty)
     needed = (z * float(drawn.std()) / abs(ahead)) ** 2 * n
-    return ceil(needed) if needed <= MOST_MORE else None
+    return ceil(needed) if needed <= MOST_MORE else None  # also where a draw is beyond all bounds
 
 
 def _answers_to_decide(good: float, n: int, q: float, certainty: float) -> int | None:

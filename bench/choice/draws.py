@@ -38,7 +38,11 @@ class Draws:
         return self.usd_per_task[:, self.targets.index(target)]
 
     def usd_per_solved_of(self, target: str) -> Array:
-        return self.usd_of(target) / self.quality_of(target)
+        """Beyond every bound where a draw has nothing solved."""
+        import numpy as np
+
+        with np.errstate(divide="ignore"):
+            return self.usd_of(target) / self.quality_of(target)
 
 
 def draws(
