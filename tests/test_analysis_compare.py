@@ -73,6 +73,16 @@ def test_the_newest_runs_that_asked_the_same_are_taken(results):
     assert named.verdict == "behind"
 
 
+def test_a_target_that_has_changed_since_is_said_to_have(results, tmp_path):
+    for k, (name, print_, limit) in enumerate((("a", "1", None), ("b", "1", None), ("a", "2", 9))):
+        few = {"quick_copy": [RIGHT] * 20}
+        judged(tmp_path, f"2026110{k}T000000000Z-{name}", f"lab:{name}", few, fingerprint=print_, limit=limit)
+    database.build(tmp_path)
+    found = analysis.compare(tmp_path, "lab:a", "lab:b")
+    assert any(note.startswith("lab:a has changed since: run 20261102T000000000Z-a") for note in found.notes)
+    assert not any("changed" in note for note in analysis.compare(results, "lab:good", "lab:bad").notes)
+
+
 def test_the_figures_are_those_of_the_items(results):
     row = analysis.compare(results, "lab:good", "lab:bad").frame.set_index("task").loc["quick_copy"]
     a, b = (np.mean(drawn(right, seed=seed), axis=1) for right, seed in ((0.75, 2), (0.4, 4)))

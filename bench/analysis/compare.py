@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from bench.analysis.measured import records
-from bench.analysis.pairing import Judged, pairs_by_task, suite_of, two_runs
+from bench.analysis.pairing import Judged, newer_revision, pairs_by_task, suite_of, two_runs
 from bench.errors import ConfigError
 from bench.stats import multiple, paired, parity
 from bench.stats.composite import macro_difference, rescaled, shares
@@ -93,6 +93,7 @@ def compare(
     frame = _frame(judged, shared)
     told = {"margin": margin, "confidence": confidence, "verdict": macro["verdict"], "why": macro["why"]}
     names = _names(run_a, run_b)
+    notes = _notes(judged, declared, weights, margin=margin, confidence=confidence, explore=explore)
     return Comparison(
         a=names[0],
         b=names[1],
@@ -104,7 +105,7 @@ def compare(
         correction="benjamini-hochberg" if explore else "holm",
         sentence=_sentence(names, run_a, macro, margin, confidence),
         frame=frame,
-        notes=tuple(_notes(judged, declared, weights, margin=margin, confidence=confidence, explore=explore)),
+        notes=(*notes, *_about_revisions(results, (run_a, run_b))),
         **told,
     )
 
@@ -248,6 +249,13 @@ def _notes(
         notes.append(f"too few items in {where} tell how much differences spread, {told}")
     notes += [_about_bootstrap(name, row) for name, row in judged.items() if _bootstrap_disagrees(row)]
     return [note for note in notes if note]
+
+
+def _about_revisions(results: Path, runs: Sequence[Judged]) -> Iterator[str]:
+    for run in runs:
+        if later := newer_revision(results, run):
+            what = f"run {later.run_id} has another fingerprint and was asked {later.told()}"
+            yield f"{run.target_id} has changed since: {what}"
 
 
 def _about_power(macro: Mapping[str, Any], margin: float, confidence: float) -> str:

@@ -125,6 +125,12 @@ def _alike(x: Judged, y: Judged) -> tuple[int, str]:
     return agreed, min(x.run_id, y.run_id)
 
 
+def newer_revision(results: Path, run: Judged) -> Judged | None:
+    """A finished run of the same target since, with another fingerprint: what was measured is no more what is served."""
+    later = [other for other in judged_runs(results) if other.run_id > run.run_id and other.status == "finished"]
+    return next((r for r in later if r.target_id == run.target_id and r.fingerprint != run.fingerprint), None)
+
+
 def suite_of(run: Judged) -> suites.Suite | None:
     """The suite as it was when the run was made; None where only another content of it is here, or none."""
     try:
