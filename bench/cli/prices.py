@@ -4,41 +4,21 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from bench.cli import price_tables
 from bench.cli.options import RESULTS, Json, ResultsDir
-from bench.cli.printing import print_json, print_table, tell_problems
+from bench.cli.printing import print_json, tell_problems
 
 if TYPE_CHECKING:
     import datetime as dt
-
-    import pandas
-
-    from bench.catalog import Catalog
-
 prices = typer.Typer(
     help="What tokens cost, when, and who says so; an undated price is a current list and says so.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
-SHOWN = ("provider", "name", "$/M in", "cached", "$/M out", "$/M 3:1", "when", "source")
-TARIFF = ("tier", "from prompt\ntokens", "$/M in", "cached", "$/M out", "$/M 3:1", "when", "source")
-DIFFERENCES = (
-    "provider",
-    "model",
-    "source",
-    "$/M\nin",
-    "$/M\nout",
-    "when",
-    "other",
-    "$/M\nin",
-    "$/M\nout",
-    "when",
-    "verdict",
-)
-REACHED = ("at least", "day", "$/M", "model", "provider", "score", "record low")
 
 
 def add_to(app: typer.Typer) -> None:
@@ -62,11 +42,11 @@ def show(
 
     catalog, day = load(), _day("--at", at)
     if name is not None and (":" in name or name in catalog.targets):
-        _show_target(name, catalog, day, as_json)
+        price_tables.show_target(name, catalog, day, as_json)
         return
-    frame = analysis.price_history(name, _built(results)) if name else _book(analysis.prices(None, catalog=catalog))
-    held = frame[_held(frame, day)]
-    _print(held if name else frame, as_json)
+    frame = analysis.price_history(name, _built(results)) if name else price_tables.book(catalog)
+    held = frame[price_tables.held(frame, day)]
+    price_tables.show(held if name else frame, as_json)
     if name and not as_json and len(held) < len(frame):
         print(f"{len(frame) - len(held)} more prices of other days: bench prices history {name}")
 
@@ -80,7 +60,7 @@ def history(
     """Every price anybody is known to have asked for a model, oldest first, with its source."""
     from bench import analysis
 
-    _print(analysis.price_history(model, _built(results)), as_json)
+    price_tables.show(analysis.price_history(model, _built(results)), as_json)
 
 
 @prices.command("diff")
@@ -96,14 +76,7 @@ def diff(
     if as_json:
         print_json(analysis.records(frame))
         return
-    if frame.empty:
-        print("the sources agree wherever two of them know a price")
-        return
-    names = (
-        "provider", "model", "origin", "usd_per_mtok_in", "usd_per_mtok_out", "dating",
-        "other", "other_usd_per_mtok_in", "other_usd_per_mtok_out", "other_dating", "verdict",
-    )  # fmt: skip
-    print_table(DIFFERENCES, [[_cell(row[column]) for column in names] for row in frame.to_dict("records")])
+    price_tables.differences(frame)
 
 
 @prices.command("set")
@@ -173,97 +146,9 @@ def reach(
         told = [{"quality": q, **dataclasses.asdict(found)} for q, found in declines.items()]
         print_json({"points": analysis.records(frame), "declines": told})
         return
-    print_table(REACHED, [_reached(row) for row in frame.to_dict("records")])
+    price_tables.reached(frame)
     for q in quality:
-        print(f"at least {q:g}: {_fall(declines.get(q))}")
-
-
-def _reached(row: Any) -> list[object]:
-    usd, day = _cell(row["usd_per_mtok"]), f"{row['date']:%Y-%m-%d}"
-    return [f"{row['quality']:g}", day, usd, row["model"], row["provider"], f"{row['score']:g}", row["record"]]
-
-
-def _fall(found: Any) -> str:
-    if found is None:
-        return "no model with that score has a price whose day is known"
-    if found.factor_per_year is None:
-        return str(found.reason)
-    high = "?" if found.high is None else f"{found.high:.2g}"
-    halves = f", halves every {found.halving_months:.1f} months" if found.halving_months else ""
-    return f"x {found.factor_per_year:.2g} a year [95%: {found.low:.2g} to {high}]{halves}; {found.reason}"
-
-
-# ------------------------------------------------------------------------------------------------------------- showing
-
-
-def _show_target(name: str, catalog: Catalog, day: dt.date | None, as_json: bool) -> None:
-    from bench.catalog.resolve import find
-    from bench.cost.mix import blended_usd_per_mtok
-    from bench.price import dating, is_dated, tariff_for
-
-    target = find(name, catalog.providers, catalog.targets)
-    tariff = tariff_for(target, day, catalog=catalog)
-    rows = [
-        {
-            "target": target.id,
-            "service_tier": step.tier,
-            "from_in_tokens": step.from_in_tokens,
-            **step.price.model_dump(mode="json"),
-            "usd_per_mtok_blended": f"{blended_usd_per_mtok(step.price):f}",
-            "dating": dating(step.price, day),
-            "dated": is_dated(step.price, day),
-        }
-        for step in (tariff.steps if tariff else ())
-    ]
-    if as_json:
-        print_json(rows)
-    elif not rows:
-        way = f"bench prices set {name} --in X --out Y --source URL adds one"
-        own = "give its block in targets.toml usd_per_mtok_in and usd_per_mtok_out, or see bench cost for an own node"
-        print(f"{target.id}: no price is known; {way if target.provider else own}")
-    else:
-        print_table(TARIFF, [_step(row) for row in rows])
-
-
-def _step(row: Any) -> list[object]:
-    names = ("usd_per_mtok_in", "usd_per_mtok_cached", "usd_per_mtok_out", "usd_per_mtok_blended")
-    tier, start = row["service_tier"] or "standard", row["from_in_tokens"] or None
-    return [tier, start, *(_cell(row[name]) for name in names), row["dating"], row["source"]]
-
-
-def _book(frame: pandas.DataFrame) -> pandas.DataFrame:
-    return frame[frame["origin"] == "book"]
-
-
-def _held(frame: pandas.DataFrame, day: dt.date | None) -> pandas.Series[bool]:
-    """Prices known to hold on that day; asked about today, an undated current list too."""
-    import pandas as pd
-
-    when = pd.Timestamp(day) if day is not None else pd.Timestamp.now()
-    begun = (frame["since"] <= when) | (frame["since"].isna() & (day is None))
-    return begun & ~(frame["until"] <= when)
-
-
-def _print(frame: pandas.DataFrame, as_json: bool) -> None:
-    from bench import analysis
-
-    if as_json:
-        print_json(analysis.records(frame))
-        return
-    names = (
-        "provider",
-        "name",
-        "usd_per_mtok_in",
-        "usd_per_mtok_cached",
-        "usd_per_mtok_out",
-        "usd_per_mtok_blended",
-        "dating",
-    )
-    print_table(SHOWN, [[*(_cell(row[n]) for n in names), _source(row)] for row in frame.to_dict("records")])
-
-
-def _source(row: Any) -> str:
-    return f"{row['origin']}: {row['source']}"
+        print(f"at least {q:g}: {price_tables.fall(declines.get(q))}")
 
 
 def _built(results: Path) -> Path | None:
@@ -274,14 +159,6 @@ def _built(results: Path) -> Path | None:
 
     tell_problems(database.build(results).problems)
     return results
-
-
-def _cell(value: Any) -> Any:
-    if isinstance(value, str) and value.replace(".", "", 1).isdigit():
-        value = float(value)
-    if isinstance(value, float):
-        return None if value != value else f"{value:.6g}"
-    return value
 
 
 def _day(name: str, text: str | None) -> dt.date | None:
