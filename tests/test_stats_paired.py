@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from scipy.stats import t as student
 
 from bench.stats import RARE
-from bench.stats.paired import Pairs, bootstrap, midp_mcnemar, of_means, paired, with_bootstrap
+from bench.stats.bootstrap import bootstrap, with_bootstrap
+from bench.stats.paired import Pairs, midp_mcnemar, of_means, paired
 
 NAN = float("nan")
 

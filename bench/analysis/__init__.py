@@ -5,7 +5,8 @@ it is read as it is (`bench.database.build` brings it up to date).
 """
 
 from bench.analysis.choose import CHOICE_COLUMNS, choose, criteria
-from bench.analysis.compare import COMPARE_COLUMNS, Comparison, compare, points
+from bench.analysis.compare import COMPARE_COLUMNS, Comparison, compare
+from bench.analysis.compare_words import points
 from bench.analysis.composite import COMPOSITE_COLUMNS, composite
 from bench.analysis.cost import BREAK_EVEN_COLUMNS, COST_COLUMNS, THROUGHPUT_COLUMNS, break_even, cost, throughput
 from bench.analysis.measured import (

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from bench.analysis.compare_words import MACROS, about_revisions, notes, sentence
 from bench.analysis.measured import records
-from bench.analysis.pairing import Judged, newer_revision, pairs_by_task, suite_of, two_runs
+from bench.analysis.pairing import Judged, pairs_by_task, suite_of, two_runs
 from bench.errors import ConfigError
-from bench.stats import multiple, paired, parity
+from bench.stats import bootstrap, multiple, paired, parity
 from bench.stats.composite import macro_difference, rescaled, shares
 from bench.stats.paired import Paired, Pairs
-from bench.stats.power import detectable_by_parity, times_more_items
 
 if TYPE_CHECKING:
     import pandas
@@ -27,8 +27,6 @@ COMPARE_COLUMNS = (
 )  # fmt: skip
 """Scores and differences in [0, 1] and [-1, 1], A minus B. See `bench.stats.paired.Paired`; `p_adjusted` is corrected
 for the number of tasks, `p_parity` is of TOST. The last rows are `macro` and `macro_rescaled` (for chance)."""
-MACROS = ("macro", "macro_rescaled")
-FEW_CLUSTERS = 10
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,7 +91,7 @@ def compare(
     frame = _frame(judged, shared)
     told = {"margin": margin, "confidence": confidence, "verdict": macro["verdict"], "why": macro["why"]}
     names = _names(run_a, run_b)
-    notes = _notes(judged, declared, weights, margin=margin, confidence=confidence, explore=explore)
+    told_more = notes(judged, declared, weights, margin=margin, confidence=confidence, explore=explore)
     return Comparison(
         a=names[0],
         b=names[1],
@@ -103,9 +101,9 @@ def compare(
         suite_version=run_a.suite_version,
         measured=" to ".join(dict.fromkeys(sorted(run.day for run in (run_a, run_b)))),
         correction="benjamini-hochberg" if explore else "holm",
-        sentence=_sentence(names, run_a, macro, margin, confidence),
+        sentence=sentence(names, run_a, macro, margin, confidence),
         frame=frame,
-        notes=(*notes, *_about_revisions(results, (run_a, run_b))),
+        notes=(*told_more, *about_revisions(results, (run_a, run_b))),
         **told,
     )
 
@@ -152,9 +150,9 @@ def _rows(
     seed: int,
 ) -> dict[str, Paired]:
     """Every task, then the macros, each with its bootstrap beside it."""
-    draws = {name: paired.bootstrap(one, seed=seed + k) for k, (name, one) in enumerate(pairs.items())}
+    draws = {name: bootstrap.bootstrap(one, seed=seed + k) for k, (name, one) in enumerate(pairs.items())}
     tasks = {
-        name: paired.with_bootstrap(paired.paired(one, confidence=confidence), draws[name], confidence)
+        name: bootstrap.with_bootstrap(paired.paired(one, confidence=confidence), draws[name], confidence)
         for name, one in pairs.items()
     }
     share = [weights[name] for name in tasks]
@@ -166,7 +164,7 @@ def _rows(
         stretch = {task: 1 / (1 - chances[task]) if name != "macro" and chances else 1.0 for task in tasks}
         if all(len(draws[task]) for task in tasks):
             drawn = [weights[task] * stretch[task] * draws[task] for task in tasks]
-            macros[name] = paired.with_bootstrap(macro, sum(drawn[1:], start=drawn[0]), confidence)
+            macros[name] = bootstrap.with_bootstrap(macro, sum(drawn[1:], start=drawn[0]), confidence)
     return {**tasks, **macros}
 
 
@@ -193,104 +191,3 @@ def _frame(judged: Mapping[str, Mapping[str, Any]], weights: Mapping[str, float]
     frame = pd.DataFrame(rows, columns=list(COMPARE_COLUMNS))
     texts = ("task", "verdict", "why", "method")
     return frame.astype({name: float for name in COMPARE_COLUMNS if name not in texts and not name.startswith("n")})
-
-
-# ------------------------------------------------------------------------------------------------------------ in words
-
-
-def points(value: float, sign: bool = True) -> str:
-    """Of a hundred: `+1.3`, `−0.4`."""
-    tenths = round(1000 * value) / 10 + 0.0  # no minus before a zero
-    return f"{tenths:{'+' if sign else ''}.1f}".replace("-", "−")
-
-
-def _sentence(names: tuple[str, str], run: Judged, macro: Mapping[str, Any], margin: float, confidence: float) -> str:
-    a, b, where = *names, f"{run.suite}@{run.suite_version}"
-    if macro["difference"] is None:
-        return f"Inconclusive: {a} against {b} on {where}: {macro['why']}."
-    size = f"{points(macro['difference'])} points"
-    if macro["ci_low"] is not None:
-        size += f" ({confidence:.0%} interval {points(macro['ci_low'])} to {points(macro['ci_high'])})"
-    scores = f"{points(macro['a'], False)}% against {points(macro['b'], False)}% right, {size}"
-    match macro["verdict"]:
-        case "at parity":
-            within = f"within the margin of {points(margin, False)} points"
-            if macro["why"] != "within the margin":
-                within = f"a difference that is surely there and surely {within}"
-            return f"{a} and {b} are at parity on {where}: {scores}, {within}."
-        case "ahead":
-            return f"{a} is ahead of {b} on {where}: {scores}."
-        case "behind":
-            return f"{a} is behind {b} on {where}: {scores}."
-    return f"Inconclusive: {a} against {b} on {where}: {scores}; {macro['why']}."
-
-
-def _notes(
-    judged: Mapping[str, Mapping[str, Any]],
-    suite: Suite | None,
-    weights: Mapping[str, float] | None,
-    *,
-    margin: float,
-    confidence: float,
-    explore: bool,
-) -> list[str]:
-    tasks = {name: row for name, row in judged.items() if name not in MACROS}
-    notes = [_about_power(judged["macro"], margin, confidence), _about_families(len(tasks), confidence, explore)]
-    if suite is None and weights is None:
-        notes.append("the suite as it was then isn't here: tasks weigh the same, and nothing is rescaled for chance")
-    if suite is not None and suite.provisional:
-        notes.append(f"suite {suite.name}@{suite.version} is provisional: not yet calibrated on real models")
-    notes += [_about_unscored(name, row) for name, row in judged.items() if row["n_unscored"] and name in tasks]
-    if few := [name for name, row in tasks.items() if 1 < row["n_clusters"] < FEW_CLUSTERS]:
-        notes.append(f"fewer than {FEW_CLUSTERS} clusters in {', '.join(few)}: read their intervals with care")
-    if careful := [name for name, row in tasks.items() if row["method"].endswith("pseudo-pairs")]:
-        told = "so the intervals are as with two pairs more, one won and one lost"
-        where = ", ".join(careful) if len(careful) < len(tasks) else "every task"
-        notes.append(f"too few items in {where} tell how much differences spread, {told}")
-    notes += [_about_bootstrap(name, row) for name, row in judged.items() if _bootstrap_disagrees(row)]
-    return [note for note in notes if note]
-
-
-def _about_revisions(results: Path, runs: Sequence[Judged]) -> Iterator[str]:
-    for run in runs:
-        if later := newer_revision(results, run):
-            what = f"run {later.run_id} has another fingerprint and was asked {later.told()}"
-            yield f"{run.target_id} has changed since: {what}"
-
-
-def _about_power(macro: Mapping[str, Any], margin: float, confidence: float) -> str:
-    if macro["mde_80"] is None:
-        return ""
-    told = f"a true difference of {points(macro['mde_80'], False)} points would be found in 80% of such comparisons"
-    if macro["verdict"] != "inconclusive" or not margin or macro["unscored_share"] > parity.MOST_UNSCORED:
-        return told
-    now = detectable_by_parity(macro["stderr"], macro["degrees"], confidence=confidence)
-    times = times_more_items(now, margin)
-    more = f"about {times} times as many items" if times > 1 else "luck alone"
-    return f"{told}; to show parity within {points(margin, False)} points of true equals takes {more}"
-
-
-def _about_families(n_tasks: int, confidence: float, explore: bool) -> str:
-    if n_tasks < 2:
-        return ""
-    if explore:
-        return f"exploration: of the tasks called different, {1 - confidence:.0%} are so by chance (Benjamini-Hochberg)"
-    return f"the verdicts of the tasks are corrected for reading {n_tasks} of them (Holm), their intervals are not"
-
-
-def _about_unscored(name: str, row: Mapping[str, Any]) -> str:
-    ends = f"{points(row['low_bound'])} if all went against A, {points(row['high_bound'])} if all for it"
-    return f"{name}: {row['n_unscored']} unscored ({100 * row['unscored_share']:.1f}% of a side): {ends}"
-
-
-def _bootstrap_disagrees(row: Mapping[str, Any]) -> bool:
-    """Where items are enough for a bootstrap to be a check at all."""
-    if row["boot_low"] is None or row["ci_low"] is None or row["method"].endswith("pseudo-pairs"):
-        return False
-    return bool((row["ci_low"] <= 0 <= row["ci_high"]) != (row["boot_low"] <= 0 <= row["boot_high"]))
-
-
-def _about_bootstrap(name: str, row: Mapping[str, Any]) -> str:
-    found = f"{points(row['boot_low'])} to {points(row['boot_high'])}"
-    inside = "holds" if row["boot_low"] <= 0 <= row["boot_high"] else "doesn't hold"
-    return f"{name}: a close call, the cluster bootstrap ({found}) {inside} zero and the interval says otherwise"

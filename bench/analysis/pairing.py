@@ -126,7 +126,7 @@ def _alike(x: Judged, y: Judged) -> tuple[int, str]:
 
 
 def newer_revision(results: Path, run: Judged) -> Judged | None:
-    """A finished run of the same target since, with another fingerprint: what was measured is no more what is served."""
+    """A finished run of the same target since then, with another fingerprint: it was measured before it changed."""
     later = [other for other in judged_runs(results) if other.run_id > run.run_id and other.status == "finished"]
     return next((r for r in later if r.target_id == run.target_id and r.fingerprint != run.fingerprint), None)
 
