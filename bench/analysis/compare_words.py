@@ -98,7 +98,7 @@ def _about_families(n_tasks: int, confidence: float, explore: bool) -> str:
     if n_tasks < 2:
         return ""
     if explore:
-        return f"exploration: up to {1 - confidence:.0%} of the tasks called different are so by chance (Benjamini-Hochberg)"
+        return f"exploration: of tasks called different, {1 - confidence:.0%} at most are so by chance, on average"
     return f"the verdicts of the tasks are corrected for reading {n_tasks} of them (Holm), their intervals are not"
 
 
