@@ -132,6 +132,7 @@ def test_an_own_node_goes_by_its_load_its_rates_and_its_measured_watts(results):
     assert found.machine is not None
     assert found.machine.hourly.energy == Decimal("0.05")  # 0.5 J x 200/s = 100 W
     assert found.machine.hourly.capital == 1
+    assert found.node.usd_per_hour(Decimal("0.5")) == 1 + Decimal("0.5") * Decimal("0.07")  # 40 W idle, 100 under load
     assert found.node.prefill_tps is not None
     assert found.node.decode_tps is not None
     busy = 600 / found.node.prefill_tps + 200 / found.node.decode_tps

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench.cost import hosting, spend
-from bench.cost.asked import Asked, amount, machine, utilisations
+from bench.cost.asked import Asked, Drawn, amount, machine, utilisations
 from bench.cost.hosting import Hourly, Power, owned, rented, split, usd_per_mtok_out
 from bench.cost.mix import Mix, blended_usd_per_mtok
 from bench.cost.node import Node
@@ -293,9 +293,11 @@ def test_a_board_bought_draws_its_rated_power_and_the_servers_share() -> None:
     found = machine(Asked(gpu="h100-sxm", own=True, usd_per_kwh=D("0.12"), pue=D("1.3")), boards())
     assert found.power is not None
     assert found.power.watts == 945  # 700 W x 1.35, the method's check value
-    measured = machine(Asked(gpu="h100-sxm", own=True, usd_per_kwh=D("0.12")), boards(), measured_watts=D(600))
+    measured = machine(
+        Asked(gpu="h100-sxm", own=True, usd_per_kwh=D("0.12")), boards(), measured=Drawn(watts=D(600), idle_watts=D(90))
+    )
     assert measured.power is not None
-    assert measured.power.watts == 600
+    assert (measured.power.watts, measured.power.idle_watts) == (600, 90)
     assert any("measured" in note for note in measured.notes)
 
 

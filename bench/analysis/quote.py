@@ -13,7 +13,7 @@ from bench import database
 from bench.analysis.cost import cost, throughput
 from bench.catalog import Catalog, Price, Target
 from bench.catalog.resolve import find
-from bench.cost.asked import Asked, Machine, machine
+from bench.cost.asked import Asked, Drawn, Machine, machine
 from bench.cost.hosting import UTILISATIONS, energy_usd_per_mtok_out, out_tps_at, rates_from_shapes
 from bench.cost.mix import ARTIFICIAL_ANALYSIS, Mix, blended_usd_per_mtok
 from bench.cost.node import Node, watts_measured
@@ -103,9 +103,7 @@ def quote(results: Path, question: Question, catalog: Catalog) -> Quote:
     speeds = throughput(results) if there else []
     speeds = [row for row in speeds if ids is None or row["target"] in ids]
     best, speed = _speed(question, speeds, ids)
-    drawn = best.get("j_per_tok_out") if best else None
-    watts = None if drawn is None or best is None else watts_measured(_exact(drawn), _exact(best["out_tps"]))
-    found = machine(question.asked, catalog.gpus, measured_watts=watts)
+    found = machine(question.asked, catalog.gpus, measured=_drawn(best))
     node = _node(question, found, best, speeds)
     own = _own(node, question, best, catalog)
     measured = _measured(results, question, ids, own) if there else None
@@ -189,6 +187,14 @@ def _speed(
     wanted = float(question.mix.in_parts / question.mix.out_parts)
     best = min(speeds, key=lambda row: (not row["kept_slo"], abs((row["in_per_out"] or 0) - wanted), -row["out_tps"]))
     return best, f"{best['target']}: {best['says']}"
+
+
+def _drawn(best: Mapping[str, Any] | None) -> Drawn | None:
+    if best is None or best["j_per_tok_out"] is None:
+        return None
+    idle = best["idle_power_w"]
+    watts = watts_measured(_exact(best["j_per_tok_out"]), _exact(best["out_tps"]))
+    return Drawn(watts=watts, idle_watts=None if idle is None else _exact(idle))
 
 
 def _node(

@@ -54,13 +54,21 @@ class Machine:
     notes: tuple[str, ...] = field(default_factory=tuple)
 
 
-def machine(asked: Asked, gpus: Mapping[str, Gpu], *, measured_watts: Decimal | None = None) -> Machine:
-    """`measured_watts`: what the node's boards drew under the load that its throughput is from."""
+@dataclass(frozen=True, kw_only=True)
+class Drawn:
+    """Watts of a node's boards as they were measured: under the load that its throughput is from, and idle."""
+
+    watts: Decimal
+    idle_watts: Decimal | None = None
+
+
+def machine(asked: Asked, gpus: Mapping[str, Gpu], *, measured: Drawn | None = None) -> Machine:
+    """What that node costs an hour; watts that were typed win over measured ones, and those over the rated."""
     board = _board(asked, gpus)
     if asked.usd_per_hour is not None and asked.capex is not None:
         raise ConfigError("--usd-per-hour is rent and --capex a purchase: give one of them")
     if asked.capex is not None or asked.own:
-        return _bought(asked, board, measured_watts)
+        return _bought(asked, board, measured)
     usd, note = (asked.usd_per_hour, ()) if asked.usd_per_hour is not None else _listed_rent(asked, board)
     hourly = rented(
         usd,
@@ -98,7 +106,7 @@ def _listed_rent(asked: Asked, board: Gpu | None) -> tuple[Decimal, tuple[str, .
     return usd, (f"rent of {board.name}: {asked.rent} {usd} $/h as of {board.date}{spread}; give your own",)
 
 
-def _bought(asked: Asked, board: Gpu | None, measured_watts: Decimal | None) -> Machine:
+def _bought(asked: Asked, board: Gpu | None, measured: Drawn | None) -> Machine:
     notes: list[str] = []
     capex = asked.capex
     if capex is None:
@@ -106,7 +114,7 @@ def _bought(asked: Asked, board: Gpu | None, measured_watts: Decimal | None) -> 
             raise ConfigError(f"no purchase price of {asked.gpu or 'this board'} is known; give --capex X")
         capex = board.purchase.usd
         notes.append(f"price of {board.name}: {capex:,} $ as of {board.date} ({board.purchase.source})")
-    power = _power(asked, board, measured_watts, notes)
+    power = _power(asked, board, measured, notes)
     hourly = owned(
         capex,
         years=asked.years,
@@ -121,23 +129,23 @@ def _bought(asked: Asked, board: Gpu | None, measured_watts: Decimal | None) -> 
     return Machine(hourly=hourly, power=power, notes=tuple(notes))
 
 
-def _power(asked: Asked, board: Gpu | None, measured: Decimal | None, notes: list[str]) -> Power | None:
+def _power(asked: Asked, board: Gpu | None, measured: Drawn | None, notes: list[str]) -> Power | None:
     if asked.usd_per_kwh is None:
         notes.append("energy is left out: give --usd-per-kwh")
         return None
+    idle = None if asked.idle_watts is None else asked.idle_watts * asked.gpus
     if asked.watts is not None:
         watts = asked.watts * asked.gpus
     elif measured is not None:
-        watts = measured
-        notes.append(
-            f"{float(watts):,.0f} W were measured on the boards under that load; the rest of the server is not in"
-        )
+        watts, idle = measured.watts, measured.idle_watts if idle is None else idle
+        at_rest = "" if measured.idle_watts is None else f" and {float(measured.idle_watts):,.0f} W idle"
+        told = f"{float(watts):,.0f} W under that load{at_rest} were measured on the boards"
+        notes.append(f"{told}; the rest of the server is not in")
     elif board is not None and board.tdp_w is not None:
         watts = Decimal(str(board.tdp_w)) * SERVER_WATTS * asked.gpus
         notes.append(f"{float(watts):,.0f} W: {asked.gpus} x {board.tdp_w:g} W rated x {SERVER_WATTS} for the server")
     else:
         raise ConfigError("--usd-per-kwh needs what the machine draws: give --watts W per GPU")
-    idle = None if asked.idle_watts is None else asked.idle_watts * asked.gpus
     return Power(watts=watts, usd_per_kwh=asked.usd_per_kwh, pue=asked.pue, idle_watts=idle)
 
 
