@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench.analysis import openness
 from bench.analysis.pairing import Judged
-from bench.analysis.together import Together, target_of, together
+from bench.analysis.together import Together, layer_of, target_of, together
 from bench.errors import ConfigError
 from bench.stats import parity, selection
 
@@ -91,14 +91,14 @@ def own_frontier_gap(
 def _unfit(found: Together, grades: Sequence[str | None]) -> list[str]:
     """Why a target can't enter a gap, "" where it can."""
     shares = found.unscored.sum(axis=0) / found.repeats.sum(axis=0)
-    return [
-        "nobody tells how open it is"
-        if grade is None
-        else f"{share:.1%} unscored"
-        if share > parity.MOST_UNSCORED
-        else ""
-        for grade, share in zip(grades, shares, strict=True)
-    ]
+    return [_why(run, grade, float(share)) for run, grade, share in zip(found.runs, grades, shares, strict=True)]
+
+
+def _why(run: Judged, grade: str | None, unscored_share: float) -> str:
+    if grade is None:
+        inside = layer_of(run) == NEVER
+        return "it comes with the package and is no part of the field" if inside else "nobody tells how open it is"
+    return f"{unscored_share:.1%} unscored" if unscored_share > parity.MOST_UNSCORED else ""
 
 
 def _grades(results: Path, runs: Sequence[Judged], include_reference: bool) -> list[str | None]:

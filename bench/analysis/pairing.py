@@ -90,7 +90,9 @@ def _named(
     if of_target := [run for run in runs if run.target_id == name]:
         if finished := [run for run in of_target if run.status == "finished"]:
             return finished
-        raise ConfigError(f"{name}: no finished run in {results}; `bench run -t {name}` goes on with what there is")
+        last = of_target[0]
+        goes_on = f"`bench run {last.suite} -t {name}` goes on"
+        raise ConfigError(f"{name}: no finished run in {results}, the newest is {last.status}; {goes_on}")
     if others := sorted({f"{run.suite}@{run.suite_version}" for run in everything if run.target_id == name}):
         raise ConfigError(
             f"{name} was not asked {suite} but {', '.join(others)}; `bench run {suite} -t {name}` asks it"
