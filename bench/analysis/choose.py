@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.analysis.evidence import evidence, must_be_known, tasks_of
+from bench.analysis.asked import tasks_of
+from bench.analysis.evidence import evidence, must_be_known
 from bench.choice.answer import Answer, Since
 from bench.choice.nouns import Candidate
 from bench.choice.verdict import known, may_run, verdicts

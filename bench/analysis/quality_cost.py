@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.analysis.evidence import evidence, tasks_of
+from bench.analysis.asked import tasks_of
+from bench.analysis.evidence import evidence
 from bench.choice import dominance
 from bench.choice.verdict import known, may_run
 

@@ -8,21 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench import database
-from bench.analysis.evidence import Asked, evidence, must_be_known, tasks_of
+from bench.analysis.asked import Asked, tasks_of
+from bench.analysis.evidence import evidence, must_be_known
 from bench.analysis.measured import report
 from bench.catalog.use_case import LAYERS, UNASKED, Quality, UseCase, UseTask
-from bench.choice.portfolio import (
-    Change,
-    Gone,
-    Holding,
-    Move,
-    Spend,
-    captive_share,
-    judged_by,
-    move,
-    spend,
-    stress,
-)
+from bench.choice.portfolio import Change, Holding, Move, judged_by, move
+from bench.choice.spending import Gone, Spend, captive_share, spend, stress
 from bench.choice.verdict import known, verdicts
 from bench.errors import ConfigError, nearest
 

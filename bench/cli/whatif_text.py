@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 
 from bench.analysis.whatif import WhatIf
 from bench.choice.nouns import figure
-from bench.choice.portfolio import Gone, Move, Spend
+from bench.choice.portfolio import Move
+from bench.choice.spending import Gone, Spend
 from bench.cli.printing import print_paragraph
 
 UNKNOWN = "–"
