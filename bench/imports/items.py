@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from hashlib import sha256
 from math import isnan
 from typing import Any
@@ -129,7 +129,7 @@ class Collector:
     def _write(self, sample: Sample) -> None:
         self.task(sample.task, version=None, shots=None)
         self._tasks[sample.task]["items"][sample.item_id] += 1
-        self._lines.append(journal.encode({k: v for k, v in asdict(sample).items() if v is not None or k in NEEDED}))
+        self._lines.append(journal.encode({k: v for k, v in vars(sample).items() if v is not None or k in NEEDED}))
         sums = self._sums.setdefault((sample.task, sample.metric), _Sums())
         if sample.value is None:
             sums.unscored += 1

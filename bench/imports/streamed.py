@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from hashlib import sha256
 from pathlib import Path
@@ -17,6 +18,7 @@ MOST_BYTES = 128 << 20
 """Of a file that has to be read whole."""
 TORN: Final = "a last line that was cut off"
 DAMAGED: Final = "a line that is not a JSON object"
+_BLANKS = re.compile(r"[\ufeff \t\r\n]*")
 TOO_LONG: Final = f"a line of over {LONGEST_BYTES >> 20} MB"
 
 
@@ -46,47 +48,67 @@ def _line(line: bytes) -> Mapping[str, Any] | str:
 
 def elements(where: str, file: IO[bytes]) -> Iterator[Any]:
     """The elements of a file that is one JSON list; ConfigError when it isn't, or breaks off."""
-    decoder, text = json.JSONDecoder(), _Text(file)
+    text = _Text(file)
     if not text.skip("["):
         raise ConfigError(f"{where} is no JSON list; name the file as the tool wrote it")
     while not text.skip("]"):
-        if len(text.held) > LONGEST_BYTES:
-            raise ConfigError(f"{where} holds an element of over {LONGEST_BYTES >> 20} MB: no list of items")
         try:
-            found, end = decoder.raw_decode(text.held)
+            found = text.element()
         except RecursionError as error:
             raise ConfigError(f"{where} is nested too deeply to be a list of items") from error
-        except ValueError:
-            end = 0
-        if end and text.held[end:].lstrip()[:1] in (",", "]"):  # else it may go on: -4 is the beginning of -4.5
-            text.held = text.held[end:]
-            yield found
+        if found is not None:
+            yield found[0]
             text.skip(",")
+        elif text.left > LONGEST_BYTES:
+            raise ConfigError(f"{where} holds an element of over {LONGEST_BYTES >> 20} MB: no list of items")
         elif not text.more():
             raise ConfigError(f"{where} is damaged or cut off; copy it again, or run the tool again")
 
 
 class _Text:
-    """What is read of a file and not used yet."""
+    """What is read of a file and not used yet: `held` from `at` on."""
 
     def __init__(self, file: IO[bytes]) -> None:
-        self._file, self.held, self._bytes = file, "", b""
+        self._file, self._bytes = file, b""
+        self._held, self._at = "", 0
+        self._decoder = json.JSONDecoder()
+
+    @property
+    def left(self) -> int:
+        return len(self._held) - self._at
 
     def more(self) -> bool:
         """Hold twice as much, and at least one piece more; False at the end."""
-        piece = self._file.read(max(PIECE_BYTES, len(self.held)))
+        piece = self._file.read(max(PIECE_BYTES, self.left))
         self._bytes += piece
         whole = self._bytes if not piece else self._bytes[: _whole_utf8(self._bytes)]
-        self.held += whole.decode("utf-8", "replace")
+        self._held, self._at = self._held[self._at :] + whole.decode("utf-8", "replace"), 0
         self._bytes = self._bytes[len(whole) :]
         return bool(piece)
 
     def skip(self, mark: str) -> bool:
         """Whether the next character is `mark`, which is then used up."""
-        while not (text := self.held.lstrip("\ufeff \t\r\n")) and self.more():
-            pass
-        self.held = text[1:] if text.startswith(mark) else text
-        return text.startswith(mark)
+        self._at = self._after_blanks(self._at)
+        while not self.left and self.more():
+            self._at = self._after_blanks(self._at)
+        found = self._held.startswith(mark, self._at)
+        self._at += len(mark) if found else 0
+        return found
+
+    def element(self) -> tuple[Any] | None:
+        """The element that begins here, if it and the mark after it are held whole: -4 may go on as -4.5."""
+        try:
+            found, end = self._decoder.raw_decode(self._held, self._at)
+        except ValueError:
+            return None
+        if not self._held.startswith((",", "]"), self._after_blanks(end)):
+            return None
+        self._at = end
+        return (found,)
+
+    def _after_blanks(self, at: int) -> int:
+        found = _BLANKS.match(self._held, at)
+        return found.end() if found else at
 
 
 def _whole_utf8(content: bytes) -> int:
