@@ -95,7 +95,7 @@ def _score(model: str | None, column: Column | str, cell: Mapping[str, Any]) -> 
         return found
     n_runs = len(items(cell.get("run_spec_names")))
     own, least = OWN.get(column.group, (None, 1))
-    known = own if column.metric in ACCURACY and n_runs >= least and 0 <= found <= 1 else None
+    known = own if column.metric in ACCURACY and max(n_runs, 1) >= least and 0 <= found <= 1 else None
     return evaluated.row(
         model=model,
         benchmark=known or slug(f"helm-{column.group}-{column.metric}"),
