@@ -26,13 +26,15 @@ class Metrics:
     """Where open leads 0; where censored the bound."""
     censored: Flags
     leads: Flags
+    lost: Flags
+    """A frontier's holder has no value in this draw (a refit that lost it): gap and lag are undefined there."""
     match_months: Floats
     horizontal_months: Floats
 
     def states(self) -> dict[str, float]:
         """The share of draws in each state of the lag."""
-        rest = ~self.censored & ~self.leads
-        told = {"value": rest, ">=": self.censored, "open leads": self.leads}
+        rest = ~(self.censored | self.leads | self.lost)
+        told = {"value": rest, ">=": self.censored, "open leads": self.leads, "undefined": self.lost}
         return {name: float(flags.mean()) for name, flags in told.items()}
 
 
@@ -43,7 +45,7 @@ class Ends:
     confidence: float
 
     def of(self, values: Floats) -> OfDraws:
-        """Lower end, median, upper end; a NaN counts as infinity, an infinite end is None."""
+        """Lower end, median, upper end; an infinite end is None. NaN = may be anything: beyond either end."""
         return self._of(values, values)
 
     def of_lag(self, found: Metrics) -> OfDraws:
@@ -54,16 +56,19 @@ class Ends:
 
     def _of(self, low: Floats, high: Floats) -> OfDraws:
         tail = (1 - self.confidence) / 2
-        wanted = [(low, tail), (high, 0.5), (high, 1 - tail)]
-        return OfDraws(**dict(zip(("low", "median", "high"), (_quantile(v, q) for v, q in wanted), strict=True)))
+        return OfDraws(
+            low=_quantile(low, tail, -float("inf")),
+            median=_quantile(high, 0.5, float("inf")),
+            high=_quantile(high, 1 - tail, float("inf")),
+        )
 
 
 def gap(closed: Side, opened: Side, draws: Floats) -> Floats:
-    """Closed minus open height, one per draw, in the unit of `value`."""
+    """Closed minus open height, one per draw, in the unit of `value`; NaN where a holder of today has no value."""
     import numpy as np
 
-    with np.errstate(invalid="ignore"):
-        return _highest(draws[:, closed.place]) - _highest(draws[:, opened.place])
+    apart: Floats = np.where(_lost(closed, opened, draws), np.nan, _highest(closed, draws) - _highest(opened, draws))
+    return apart
 
 
 def metrics(closed: Side, opened: Side, draws: Floats, as_of_day: int, tolerance: float = 0.0) -> Metrics:
@@ -75,8 +80,7 @@ def metrics(closed: Side, opened: Side, draws: Floats, as_of_day: int, tolerance
     best = open_levels[:, -1]
     behind = closed_levels >= (best + tolerance)[:, None]
     first = np.where(behind.any(axis=1), behind.argmax(axis=1), len(closed_days) - 1)
-    leads = ~behind.any(axis=1) & (best > closed_levels[:, -1])
-    level_now = ~behind.any(axis=1)
+    lost, level_now = _lost(closed, opened, draws), ~behind.any(axis=1)
     lag = np.where(level_now, 0.0, (as_of_day - closed_days[first]) / MONTH_DAYS)
     each = [
         _of_one(closed_days, c, open_days, o, as_of_day)
@@ -84,9 +88,10 @@ def metrics(closed: Side, opened: Side, draws: Floats, as_of_day: int, tolerance
     ]
     return Metrics(
         gap=gap(closed, opened, draws),
-        lag_months=lag,
-        censored=~level_now & (first == 0),
-        leads=leads,
+        lag_months=np.where(lost, np.nan, lag),
+        censored=~lost & ~level_now & (first == 0),
+        leads=~lost & level_now & (best > closed_levels[:, -1]),
+        lost=lost,
         match_months=np.array([median for median, _ in each]),
         horizontal_months=np.array([mean for _, mean in each]),
     )
@@ -120,18 +125,27 @@ def _record_steps(days: Floats, levels: Floats) -> Side:
     return Side(place=new, day=days[new].astype(np.intp), value=levels[new], stderr=np.zeros(len(new)))
 
 
-def _highest(drawn: Floats) -> Floats:
+def _lost(closed: Side, opened: Side, draws: Floats) -> Flags:
+    """Draws in which today's best of a class, as observed, has no value."""
     import numpy as np
 
-    highest: Floats = np.nan_to_num(drawn, nan=-np.inf).max(axis=1)
-    return highest
+    holders = [int(side.place[side.value.argmax()]) for side in (closed, opened)]
+    return np.asarray(np.isnan(draws[:, holders]).any(axis=1))
 
 
-def _quantile(values: Floats, q: float) -> float | None:
-    """Linear between order statistics; None where either neighbour is infinite."""
+def _highest(side: Side, draws: Floats) -> Floats:
+    """The best of a side in each draw; a model without a value is not there. 0 where the side has none at all."""
     import numpy as np
 
-    ordered = np.sort(np.nan_to_num(values, nan=np.inf))
+    highest = np.nan_to_num(draws[:, side.place], nan=-np.inf).max(axis=1)
+    return np.where(np.isfinite(highest), highest, 0.0)
+
+
+def _quantile(values: Floats, q: float, unknown: float) -> float | None:
+    """Linear between order statistics; None where either neighbour is infinite. NaN is taken as `unknown`."""
+    import numpy as np
+
+    ordered = np.sort(np.where(np.isnan(values), unknown, values))
     at = q * (len(ordered) - 1)
     below, above = ordered[int(np.floor(at))], ordered[int(np.ceil(at))]
     if not np.isfinite(below) or not np.isfinite(above):
