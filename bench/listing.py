@@ -1,4 +1,4 @@
-"""What there is: targets, suites, tasks, items and models, as plain rows."""
+"""What there is: targets, suites, tasks and items, as plain rows."""
 
 from __future__ import annotations
 
@@ -29,7 +29,6 @@ TARGETS_NOTE = (
 )
 TASK_COLUMNS = ("suite", "task", "items", "levels", "metric", "weight", "chance", "max_tokens")
 ITEM_COLUMNS = ("id", "level", "prompt", "target")
-MODEL_COLUMNS = ("model", "vendor", "released", "access", "parameters", "licence")
 LAYERS = ("on-device", "self-hosted", "decentralised", "hosted-open", "hosted-closed", "reference")
 SIGNS = {True: "✓", False: "✗", None: "?"}
 Row = dict[str, Any]
@@ -187,31 +186,11 @@ def items(task: str) -> list[Row]:
     return [first[level] for level in sorted(first)]
 
 
-def models(catalog: Catalog, name: str | None = None) -> list[Row]:
-    """All models in short, or one with everything that is known of it and from where."""
-    if name is not None:
-        if name not in catalog.models:
-            raise ConfigError(f"no model is called {name!r} in the catalogue{nearest(name, catalog.models)}")
-        known = catalog.models[name].model_dump(mode="json", exclude_none=True)
-        return [{"fact": key, "value": value} for key, value in known.items()]
-    return [
-        {
-            "model": model.id,
-            "vendor": model.vendor,
-            "released": str(model.released) if model.released else None,
-            "access": model.access,
-            "parameters": _size(model.parameters_total),
-            "licence": model.licence,
-        }
-        for model in catalog.models.values()
-    ]
-
-
-def _size(parameters: int | None) -> str | None:
+def size(parameters: float | None) -> str | None:
     """1234567 -> 1.2 M; None where the vendor never said."""
-    if parameters is None:
+    if parameters is None or parameters != parameters:
         return None
     for unit, scale in (("T", 10**12), ("B", 10**9), ("M", 10**6)):
         if parameters >= scale:
             return f"{parameters / scale:.3g} {unit}"
-    return str(parameters)
+    return f"{parameters:.0f}"

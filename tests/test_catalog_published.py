@@ -53,7 +53,8 @@ def test_every_benchmark_is_known_and_every_score_in_its_range() -> None:
         item = known[str(benchmark)]
         low, high = (0.0, item.ceiling) if item.scale == "proportion" else (50.0, 2000.0)
         assert scores.between(low, high).all(), benchmark
-    assert (SCORES.stderr.dropna() >= 0).all()
+    assert (SCORES.stderr.dropna() > 0).all(), "an error of nothing is an error not known"
+    assert "nan" not in set(SCORES.effort)
     assert len(set(SCORES.benchmark)) >= 13
 
 

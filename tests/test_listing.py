@@ -98,9 +98,3 @@ def test_a_task_is_shown_by_one_item_of_every_level() -> None:
     assert [item["level"] for item in listing.items("core_ledger")] == [1, 2, 3, 4, 5]
     with pytest.raises(ConfigError, match="core_ledger"):
         listing.items("core_leger")
-
-
-def test_a_model_is_shown_with_its_source() -> None:
-    facts = {row["fact"]: row["value"] for row in listing.models(load(), "llama-3.1-8b")}
-    assert facts["source"]
-    assert facts["access"] == "open weights restricted"

@@ -26,6 +26,15 @@ from bench.analysis.measured import (
     traffic,
     unscored,
 )
+from bench.analysis.models import (
+    GRADE_COLUMNS,
+    LAYER_COLUMNS,
+    MODEL_SCORE_COLUMNS,
+    MODELS_COLUMNS,
+    Shown,
+    model,
+    models,
+)
 from bench.analysis.own_gap import OWN_GAP_COLUMNS, own_frontier_gap
 from bench.analysis.prices import (
     DIFFERENCE_COLUMNS,
@@ -48,8 +57,12 @@ __all__ = [
     "COMPOSITE_COLUMNS",
     "COST_COLUMNS",
     "DIFFERENCE_COLUMNS",
+    "GRADE_COLUMNS",
+    "LAYER_COLUMNS",
     "LOAD_COLUMNS",
     "LOAD_REQUEST_COLUMNS",
+    "MODELS_COLUMNS",
+    "MODEL_SCORE_COLUMNS",
     "MOVE_COLUMNS",
     "OWN_GAP_COLUMNS",
     "PRICE_COLUMNS",
@@ -60,6 +73,7 @@ __all__ = [
     "SPEND_COLUMNS",
     "THROUGHPUT_COLUMNS",
     "Comparison",
+    "Shown",
     "break_even",
     "choose",
     "compare",
@@ -71,6 +85,8 @@ __all__ = [
     "load",
     "load_requests",
     "load_steps",
+    "model",
+    "models",
     "moves",
     "own_frontier_gap",
     "points",

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn, TextIO
 
 import typer
 
-from bench.cli import choose, compare, cost, gap, prices
+from bench.cli import choose, compare, cost, gap, models, prices
 from bench.cli.importing import ImportCommand
 from bench.cli.options import RESULTS, Json, ResultsDir, Targets
 from bench.cli.printing import print_json, print_table, show_rows, tell_problems
@@ -35,7 +35,7 @@ db = typer.Typer(
     help="The index over all runs: build it, check it, ask it in SQL.", no_args_is_help=True, rich_markup_mode=None
 )
 app.add_typer(db, name="db")
-for verbs in (gap, compare, prices, cost, choose):
+for verbs in (models, gap, compare, prices, cost, choose):
     verbs.add_to(app)
 
 INTERRUPTED = 130
@@ -277,20 +277,6 @@ def list_tasks(
         return
     for item in listing.items(name):
         print(f"── level {item['level']}: {item['id']}, expected {item['target']!r}\n{item['prompt']}\n")
-
-
-@app.command("models")
-def list_models(
-    name: Annotated[str | None, typer.Argument(help="One model: everything the catalogue knows.")] = None,
-    as_json: Json = False,
-    results: ResultsDir = RESULTS,
-) -> None:
-    """The models the catalogue knows, with access grade, release date and source."""
-    from bench import listing
-    from bench.catalog import load
-
-    rows = listing.models(load(), name)
-    show_rows(rows, listing.MODEL_COLUMNS if name is None else tuple(rows[0]), as_json)
 
 
 @db.command("build")
