@@ -14,7 +14,7 @@ from bench.analysis.measured import report
 from bench.catalog.use_case import LAYERS, UNASKED, Quality, UseCase, UseTask
 from bench.choice.portfolio import Change, Holding, Move, judged_by, move
 from bench.choice.spending import Gone, Spend, captive_share, spend, stress
-from bench.choice.verdict import known, verdicts
+from bench.choice.verdict import Known, known, verdicts
 from bench.errors import ConfigError, nearest
 
 if TYPE_CHECKING:
@@ -82,7 +82,8 @@ def whatif(
     change = Change(price=dict(price or {}), latency=dict(latency or {}), gone=frozenset(drop))
     margin = DEFAULT_MARGIN if quality_margin is None else quality_margin
     if use_cases:
-        holdings = [_held(results, one, quality_margin, certainty) for one in use_cases]
+        seen: dict[str, Known] = {}
+        holdings = [_held(results, one, quality_margin, certainty, seen) for one in use_cases]
     else:
         holdings = _newest_tasks(results, margin, certainty or 0.9)
     if not holdings:
@@ -126,15 +127,22 @@ def spending(found: WhatIf) -> pandas.DataFrame:
     return frame
 
 
-def _held(results: Path, use_case: UseCase, margin: float | None, certainty: float | None) -> Holding:
-    """A use case with what it uses today: as it says, else the cheapest that suffices, else the nearest to it."""
+def _held(
+    results: Path, use_case: UseCase, margin: float | None, certainty: float | None, seen: dict[str, Known]
+) -> Holding:
+    """A use case with what it uses today: as it says, else the cheapest that suffices, else the nearest to it.
+
+    `seen`: what is known for the tasks of earlier ones; use cases of the same tasks are drawn once.
+    """
     sure = certainty or use_case.certainty
     asked = tasks_of(results, use_case)
-    found = evidence(results, asked)
+    if repr(asked) not in seen:
+        seen[repr(asked)] = known(evidence(results, asked))
+    drawn = seen[repr(asked)]
+    found = drawn.evidence
     for where, name in (("current", use_case.current), ("quality.of", use_case.quality.of)):
         if name is not None:
             must_be_known(name, found, where)
-    drawn = known(found)
     judged = verdicts(drawn, use_case, sure)
     if not judged and use_case.current is None:
         raise ConfigError(

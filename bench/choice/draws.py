@@ -117,8 +117,9 @@ def _of_task(
     with np.errstate(invalid="ignore", divide="ignore"):
         mean = (weights @ sums + right) / (weights @ counts + right + wrong)
         mean[:, counts.sum(axis=0) == 0] = np.nan
-        clustered = (counts > 0).sum(axis=0) < counts.sum(axis=0)
-        quality = np.where(clustered, _widened(mean, (counts > 0).sum(axis=0), spread), mean).clip(0, 1)
+        n_clusters = (counts > 0).sum(axis=0)
+        clustered = np.where(n_clusters < counts.sum(axis=0), n_clusters, 0)
+        quality = np.where(clustered > 0, _widened(mean, clustered, spread), mean).clip(0, 1)
         sums, counts = _per_cluster(usd.to_numpy(), clusters)
         cost = _widened((weights @ sums) / (weights @ counts), (counts > 0).sum(axis=0), spread)
     return quality, np.maximum(cost, 0)
