@@ -28,9 +28,9 @@ def items_of(values, *, target="a", task="t", clusters=None, usd=None) -> pd.Dat
 def test_right_or_wrong_answers_to_one_task_give_the_beta_posterior_of_a_flat_prior(right, n):
     drawn = draws(items_of([1.0] * right + [0.0] * (n - right)), {"t": 1.0}, ["a"]).quality_of("a")
     exact = stats.beta(1 + right, 1 + n - right)
-    assert stats.kstest(drawn, exact.cdf).statistic < 0.015
+    assert stats.kstest(drawn, exact.cdf).statistic < 0.02
     for wanted in (0.3, 0.7, 0.8, 0.9):
-        assert (drawn >= wanted).mean() == pytest.approx(exact.sf(wanted), abs=0.012)
+        assert (drawn >= wanted).mean() == pytest.approx(exact.sf(wanted), abs=0.015)
 
 
 def many(right, *, tasks=1, clusters=None) -> pd.DataFrame:

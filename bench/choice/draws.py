@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     Array = numpy.ndarray[Any, numpy.dtype[numpy.float64]]
     Codes = numpy.ndarray[Any, numpy.dtype[numpy.intp]]
 
-MOST_DRAWS, LEAST_DRAWS, CELLS = 20_000, 2_000, 2e7
+MOST_DRAWS, LEAST_DRAWS, CELLS = 10_000, 2_000, 2e7
 
 
 @dataclass(frozen=True, kw_only=True)
