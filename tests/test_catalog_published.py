@@ -159,3 +159,9 @@ def _best_of(path: Path, reading: Reading) -> Mapping[str, float]:
                 version, value = match(name).version, float(text) / reading.divisor
                 best[version] = max(best.get(version, value), value)
     return best
+
+
+def test_the_docs_count_what_is_there() -> None:
+    text = " ".join((Path(__file__).parent.parent / "docs" / "facts.md").read_text(encoding="utf-8").split())
+    assert f"{len(SCORES):,} scores of {SCORES.model.nunique()} models" in text
+    assert f"on {SCORES.benchmark.nunique()} benchmarks, and {len(ACCESS)} grades of {ACCESS.model.nunique()}" in text
