@@ -11,7 +11,7 @@ from typing import Any
 from bench.catalog.benchmarks import benchmarks, known
 from bench.imports.nouns import text
 from bench.imports.published import LARGEST
-from bench.imports.tabular import slug
+from bench.imports.tabular import slug, words
 
 NOT_A_NUMBER = "a value that is not a number"
 TOO_LARGE = "a number larger than any benchmark's"
@@ -28,6 +28,12 @@ def known_task(task: str) -> str | None:
     """The benchmark that a task's name is an id or alias of."""
     found = known(task)
     return None if found is None or found.scale != "proportion" else found.id
+
+
+def name(value: Any) -> str | None:
+    """A name on one line, in whole characters, and no longer than names are; None for none."""
+    found = words(text(value))
+    return found.encode("utf-8", "replace").decode() if found else None
 
 
 def figure(value: Any) -> float | str:
@@ -71,7 +77,7 @@ def version_text(value: Any) -> str | None:
     """3, 3.0 and "3.0" are one version."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
-    return re.sub(r"\.0$", "", str(value))[:40] or None
+    return re.sub(r"\.0$", "", name(str(value)) or "")[:40] or None
 
 
 def day_of(value: Any) -> str | None:
@@ -93,7 +99,7 @@ def told(value: Any) -> str | None:
     """A setting as a short text: `high`, `16000`; None for none."""
     if isinstance(value, bool) or not isinstance(value, str | int):
         return None
-    return text(str(value))[:40] if text(str(value)) else None  # type: ignore[index]
+    return (name(str(value)) or "")[:40] or None
 
 
 def part_of(n: int | None, every: int | None) -> str | None:

@@ -10,7 +10,7 @@ from typing import Any
 from bench.errors import ConfigError
 from bench.imports import evaluated, helm_runs, helm_tables, items
 from bench.imports.helm_runs import ITEMS, SPEC, STATS, Run
-from bench.imports.nouns import mapping, text
+from bench.imports.nouns import mapping
 from bench.imports.published import Published, nothing_in
 from bench.imports.streamed import content_hash, files_of, json_file, name_in
 from bench.imports.tabular import Tally
@@ -67,7 +67,7 @@ def _summary(folder: Path, up_to: Path) -> tuple[str | None, str | None]:
     for place in (folder, *folder.parents):
         if (place / "summary.json").is_file():
             told = mapping(json_file(place / "summary.json"))
-            suite = text(told.get("release")) or text(told.get("suite"))
+            suite = evaluated.name(told.get("release")) or evaluated.name(told.get("suite"))
             return suite, evaluated.day_of(told.get("date"))
         if place == up_to.parent:
             break
@@ -125,7 +125,10 @@ def _of_run(
         used.add(each.task_name)
         helm_runs.take_items(each, figures, None if why else taken, why, tallies[-1])
     suite, observed = _summary(each.folder, top)
-    source = " ".join(part for part in ("HELM", suite) if part) + f": {text(each.spec.get('name')) or each.folder.name}"
+    source = (
+        " ".join(part for part in ("HELM", suite) if part)
+        + f": {evaluated.name(each.spec.get('name')) or each.folder.name}"
+    )
     return list(helm_runs.scores(each, figures, source[:300], observed)), tallies
 
 

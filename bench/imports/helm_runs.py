@@ -66,7 +66,7 @@ class Run:
     @property
     def model(self) -> str:
         """`openai/gpt-4o-2024-05-13`, as HELM calls it."""
-        return text(self._adapter.get("model")) or "unknown"
+        return evaluated.name(self._adapter.get("model")) or "unknown"
 
     @property
     def shots(self) -> int | None:
@@ -74,12 +74,12 @@ class Run:
 
     @property
     def method(self) -> str | None:
-        return text(self._adapter.get("method"))
+        return evaluated.name(self._adapter.get("method"))
 
     @cached_property
     def task(self) -> tuple[str, ...]:
         """The scenario and its arguments: `("mmlu", "subject=anatomy")`."""
-        name, _, arguments = (text(self.spec.get("name")) or self.folder.name).partition(":")
+        name, _, arguments = (evaluated.name(self.spec.get("name")) or self.folder.name).partition(":")
         kept = [a for a in arguments.split(",") if a.strip() and a.split("=", 1)[0].strip() not in SETTINGS]
         return (name, *sorted(kept))
 

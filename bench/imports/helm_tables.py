@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bench.imports import evaluated
-from bench.imports.nouns import items, mapping, text
+from bench.imports.nouns import items, mapping
 from bench.imports.tabular import Tally, slug
 
 OWN: Mapping[str, tuple[str, int]] = {
@@ -58,7 +58,7 @@ def scores(
         columns = [_column(mapping(cell)) for cell in items(mapping(table).get("header"))]
         for row in items(mapping(table).get("rows")):
             cells = [mapping(cell) for cell in items(row)]
-            model = text(cells[0].get("value")) if cells else None
+            model = evaluated.name(cells[0].get("value")) if cells else None
             for column, cell in zip(columns[1:], cells[1:], strict=False):
                 found = _score(model, column, cell)
                 if isinstance(found, str):
@@ -74,7 +74,7 @@ def scores(
 def _column(header: Mapping[str, Any]) -> Column | str:
     """Whose scores a column holds; why it is not taken, else."""
     about = mapping(header.get("metadata"))
-    group, metric = text(about.get("run_group")), text(about.get("metric"))
+    group, metric = evaluated.name(about.get("run_group")), evaluated.name(about.get("metric"))
     if group is None or metric is None:
         return RELATIVE
     if about.get("perturbation"):

@@ -30,6 +30,8 @@ TASKS: Mapping[str, str] = {
     "swe_bench": "swe-bench-verified",
 }
 """Tasks of inspect_evals that are whole benchmarks of ours under another name."""
+AMBIGUOUS = ("gpqa",)
+"""Names of several sets, though one is an alias of a benchmark of ours."""
 QUOTED = ("accuracy", "mean", "final_acc")
 """Metrics that are a benchmark's score."""
 WORDS: Mapping[str, float] = {"C": 1.0, "P": 0.5, "I": 0.0, "N": 0.0, "yes": 1.0, "true": 1.0, "no": 0.0, "false": 0.0}
@@ -102,7 +104,7 @@ def _scores(of: Log, tally: Tally) -> Iterator[Mapping[str, Any]]:
 
 
 def _score(of: Log, figure: Figure, value: float) -> Mapping[str, Any]:
-    own = TASKS.get(of.task) or evaluated.known_task(of.task)
+    own = TASKS.get(of.task) or (None if of.task in AMBIGUOUS else evaluated.known_task(of.task))
     name = f"{figure.score}-{figure.metric}"
     benchmark = evaluated.benchmark_of(of.task, name, own if figure.is_headline and figure.metric in QUOTED else None)
     scale = evaluated.scaled(benchmark, value)

@@ -49,7 +49,7 @@ class Log:
         """`success`, or why nothing of it can be taken."""
         if self.header.get("invalidated") is True:
             return "invalidated"
-        return text(self.header.get("status")) or "unknown"
+        return evaluated.name(self.header.get("status")) or "unknown"
 
     @cached_property
     def about(self) -> Mapping[str, Any]:
@@ -57,11 +57,11 @@ class Log:
 
     @property
     def task(self) -> str:
-        return (text(self.about.get("task")) or "unnamed").rsplit("/", 1)[-1]
+        return (evaluated.name(self.about.get("task")) or "unnamed").rsplit("/", 1)[-1]
 
     @property
     def model(self) -> str:
-        return text(self.about.get("model")) or "unknown"
+        return evaluated.name(self.about.get("model")) or "unknown"
 
     @property
     def task_version(self) -> str | None:
@@ -69,7 +69,7 @@ class Log:
 
     @property
     def version(self) -> str | None:
-        return text(mapping(self.about.get("packages")).get(TOOL))
+        return evaluated.name(mapping(self.about.get("packages")).get(TOOL))
 
     @property
     def started(self) -> str:
@@ -111,7 +111,7 @@ class Log:
     @property
     def solvers(self) -> str | None:
         steps = items(mapping(self.header.get("plan")).get("steps"))
-        return " > ".join(name for step in steps if (name := text(mapping(step).get("solver")))) or None
+        return " > ".join(name for step in steps if (name := evaluated.name(mapping(step).get("solver")))) or None
 
     def figures(self) -> Iterator[Figure]:
         results = mapping(self.header.get("results"))
@@ -119,7 +119,7 @@ class Log:
         shown = _headline(mapping(results.get("headline")), scores)
         for score in scores:
             metrics = mapping(score.get("metrics"))
-            name, reducer = text(score.get("name")) or "score", text(score.get("reducer"))
+            name, reducer = evaluated.name(score.get("name")) or "score", evaluated.name(score.get("reducer"))
             for key, metric in metrics.items():
                 if _SPREAD.search(key):
                     continue
@@ -144,11 +144,11 @@ class Log:
 def _headline(told: Mapping[str, Any], scores: list[Mapping[str, Any]]) -> tuple[str, str, str | None] | None:
     """Score, metric and reducer that stand for the log: as it says, else the first, which older versions showed."""
     if told:
-        return text(told.get("score")) or "", text(told.get("metric")) or "", text(told.get("reducer"))
+        return text(told.get("score")) or "", text(told.get("metric")) or "", evaluated.name(told.get("reducer"))
     if not scores:
         return None
     metrics = [key for key in mapping(scores[0].get("metrics")) if not _SPREAD.search(key)]
-    name, reducer = text(scores[0].get("name")) or "score", text(scores[0].get("reducer"))
+    name, reducer = evaluated.name(scores[0].get("name")) or "score", evaluated.name(scores[0].get("reducer"))
     return (name, metrics[0], reducer) if metrics else None
 
 

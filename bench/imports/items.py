@@ -84,7 +84,8 @@ class Collector:
         """
         if len(self._lines) >= MOST:
             return TOO_MANY
-        kept = {name: _share(value) for name, value in metrics.items() if _is_share(value)}
+        task, item_id = _whole_characters(task), _whole_characters(item_id)
+        kept = {_whole_characters(name): _share(value) for name, value in metrics.items() if _is_share(value)}
         if not kept:
             return NO_SHARE
         if not self._is_new(task, item_id, repeat, kept):
@@ -151,7 +152,7 @@ def _is_share(value: Any) -> bool:
     """Whether a score can be a row: unknown, or a number from 0 to 1."""
     if value is None or isinstance(value, bool):
         return True
-    return isinstance(value, int | float) and (isnan(value) or 0 <= value <= 1)
+    return isinstance(value, int | float) and ((isinstance(value, float) and isnan(value)) or 0 <= value <= 1)
 
 
 def _share(value: Any) -> float | None:
@@ -160,6 +161,11 @@ def _share(value: Any) -> float | None:
 
 def _state(value: float | None) -> State:
     return "unscored_error" if value is None else "scored"
+
+
+def _whole_characters(name: str) -> str:
+    """Half a surrogate, which JSON may hold, is no character."""
+    return name if name.isascii() else name.encode("utf-8", "replace").decode()
 
 
 def _short(text: str | None) -> str | None:

@@ -11,7 +11,7 @@ from typing import Any
 
 from bench.errors import ConfigError
 from bench.imports import evaluated
-from bench.imports.nouns import mapping, text
+from bench.imports.nouns import mapping
 from bench.imports.streamed import files_of, json_file, name_in
 from bench.imports.tabular import Tally
 
@@ -81,21 +81,21 @@ class Evaluation:
     @cached_property
     def model(self) -> str:
         """As it was told to the harness."""
-        return text(self.content.get("model_name")) or self._argument("pretrained", "model") or self._backend
+        return evaluated.name(self.content.get("model_name")) or self._argument("pretrained", "model") or self._backend
 
     @property
     def _backend(self) -> str:
-        return text(self.config.get("model")) or "unknown"
+        return evaluated.name(self.config.get("model")) or "unknown"
 
     def _argument(self, *names: str) -> str | None:
         given = self.config.get("model_args")
         if isinstance(given, str):
             given = dict(pair.split("=", 1) for pair in given.split(",") if "=" in pair)
-        return next((found for name in names if (found := text(mapping(given).get(name)))), None)
+        return next((found for name in names if (found := evaluated.name(mapping(given).get(name)))), None)
 
     @cached_property
     def version(self) -> str | None:
-        return text(self.content.get("lm_eval_version")) or evaluated.told(self.content.get("git_hash"))
+        return evaluated.name(self.content.get("lm_eval_version")) or evaluated.told(self.content.get("git_hash"))
 
     @cached_property
     def seconds(self) -> float:
@@ -109,7 +109,7 @@ class Evaluation:
                 metric, _, filter_ = key.partition(",")
                 if metric.strip() and metric not in NO_METRIC and not metric.endswith("_stderr"):
                     stderr = of.get(f"{metric}_stderr,{filter_}" if filter_ else f"{metric}_stderr")
-                    yield str(task), metric, filter_ or None, value, stderr
+                    yield str(task), metric, evaluated.name(filter_), value, stderr
 
     def pooled(self, task: str) -> str | None:
         """Over how many tasks a group's row is, in words; None for a task."""
@@ -155,6 +155,7 @@ class Evaluation:
 
     def scaffold(self, task: str, metric: str, filter_: str | None) -> str:
         asked, every = self.counts(task)
+        limit = self.config.get("limit") if every is None else None
         return evaluated.scaffold(
             f"{TOOL} {self.version or ''}".strip(),
             metric,
@@ -163,7 +164,7 @@ class Evaluation:
             "chat template" if self.content.get("chat_template") else None,
             "system prompt" if self.content.get("system_instruction") else None,
             self.pooled(task),
-            evaluated.part_of(asked, every),
+            evaluated.part_of(asked, every) or (f"limit {limit:g}" if isinstance(limit, int | float) else None),
         )
 
 
