@@ -13,7 +13,7 @@ from bench.frontier.matching import matching
 from bench.frontier.method import method, provenance_of
 from bench.frontier.posterior import logit
 from bench.frontier.scores import Scale, factor, unit
-from bench.frontier.seen import Seen, last_of_both, seen
+from bench.frontier.seen import Seen, last_of_both, seen, usual_date
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -44,7 +44,7 @@ def measure(
     unit of the answer (percentage points, or the benchmark's points). Without `as_of` it is the last date on which
     both classes still got new models, and its age is told from `today`; with it, from `as_of`.
     """
-    shown_as_of = as_of or last_of_both(rows)
+    shown_as_of = as_of or usual_date(rows)
     here, lift, ends = seen(rows, shown_as_of), tolerance / factor(benchmark), spread.Ends(confidence)
     drawn = _drawn(rows, here, draws)
     found = spread.metrics(here.closed, here.opened, drawn, here.day, lift) if drawn is not None else None

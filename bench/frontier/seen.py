@@ -7,12 +7,13 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 from bench.frontier import curves
+from bench.frontier.classes import Class
 from bench.frontier.curves import Side
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-SIDES = ("closed", "open")
+SIDES: tuple[Class, ...] = ("closed", "open")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,9 +49,16 @@ def seen(rows: DataFrame, as_of: date | None) -> Seen:
     )
 
 
+def usual_date(rows: DataFrame) -> date | None:
+    """As of when a gap is told unless asked: `last_of_both`; where one class ended before the other began, that."""
+    both = last_of_both(rows)
+    if both is None:
+        return None
+    first = max(curves.side(rows, cls).day.min() for cls in SIDES)
+    return max(both, curves.date_of(int(first)))
+
+
 def last_of_both(rows: DataFrame, until: date | None = None) -> date | None:
     """The last date, up to `until`, on which both classes still got new models; None while one has none."""
-    days = [
-        side.day.max() for side in (curves.side(rows, "closed", until), curves.side(rows, "open", until)) if len(side)
-    ]
-    return curves.date_of(int(min(days))) if len(days) == len(SIDES) else None
+    sides = [curves.side(rows, cls, until) for cls in SIDES]
+    return curves.date_of(int(min(side.day.max() for side in sides))) if all(len(side) for side in sides) else None

@@ -11,7 +11,7 @@ from bench.frontier import curves, scores
 from bench.frontier.curves import MONTH_DAYS, Lag
 from bench.frontier.matching import Matching, matching
 from bench.frontier.scores import EffortRule, Rule, Scale, factor
-from bench.frontier.seen import Seen, last_of_both, seen
+from bench.frontier.seen import Seen, seen, usual_date
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -40,7 +40,7 @@ def lines(
     """
     import pandas as pd
 
-    when, lift, scale = as_of or last_of_both(rows), tolerance / factor(benchmark), factor(benchmark)
+    when, lift, scale = as_of or usual_date(rows), tolerance / factor(benchmark), factor(benchmark)
     here = seen(rows, when)
     told = [
         _told("as measured", "", here, lift, scale),

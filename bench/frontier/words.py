@@ -78,7 +78,7 @@ def _matching(match: TimeToMatch) -> str:
         return ""
     records = f"{match.records} closed record{'s' * (match.records != 1)}"
     if match.unmatched == match.records:
-        return f"No open model has matched any of the {records} yet."
+        return f"No open model has reached the level of any closed record yet ({records})."
     waiting = f"{match.unmatched} of {records} still unmatched and counted as such"
     if match.median_months is None:
         return f"Open models have matched fewer than half of the closed records so far ({waiting})."
