@@ -130,6 +130,13 @@ def test_items_are_kept_and_their_mean_is_the_run_s_figure() -> None:
     ]
 
 
+def test_the_metric_that_helm_shows_of_a_known_scenario_is_called_acc(tmp_path: Path) -> None:
+    path = changed(tmp_path, "run_spec.json", spec(name="commonsense:dataset=hellaswag,model=m"))
+    assert {row["metric"] for row in rows_of(helm.read_published(path))} == {
+        "acc", "quasi_exact_match", "prefix_exact_match", "quasi_prefix_exact_match",
+    }  # fmt: skip
+
+
 def test_two_models_are_compared_item_by_item(tmp_path: Path) -> None:
     from bench import database
     from bench.analysis import compare

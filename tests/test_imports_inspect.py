@@ -174,10 +174,11 @@ def test_the_means_of_samples_are_the_log_s_own_figures() -> None:
     for path in (ZSTD, OLD):
         found = inspect.read_published(path)
         assert found.items is not None
-        means = {score.metric: (score.value, score.n) for score in found.items.scores}
-        # of `length`, only the samples of length 1 are from 0 to 1
-        del means["length"]
-        assert means == {"match": (0.625, 4), "partly": (0.5625, 4), "short": (0.875, 4)}
+        means = {score.metric: (score.value, score.stderr, score.n) for score in found.items.scores}
+        del means["length"]  # of which only the samples of length 1 are from 0 to 1
+        printed = {told.split()[0]: (value, stderr, 4) for told, value, stderr in PRINTED if "length" not in told}
+        printed["acc"] = printed.pop("match")  # the metric that stands for the log
+        assert means == {name: pytest.approx(told) for name, told in printed.items()}
 
 
 def test_epochs_are_repeats_and_a_partly_right_answer_is_a_half() -> None:
@@ -199,6 +200,15 @@ def test_a_sample_that_failed_is_unscored_and_not_wrong() -> None:
         ("nine", "unscored_error", None),
     ]
     assert "no answer" in rows[3]["reason"]
+
+
+def test_the_scorer_that_stands_for_the_log_is_called_acc_however_many_metrics_it_has(tmp_path: Path) -> None:
+    told = header()
+    told["results"]["scores"][0]["metrics"]["mean"] = {"name": "mean", "value": 0.625}
+    told["results"]["scores"].append({**told["results"]["scores"][0], "reducer": "max"})
+    found = inspect.read_published(repacked(tmp_path, {"header.json": told}))
+    assert {row["metric"] for row in rows_of(found)} == {"acc", "partly", "short", "length"}
+    assert [row["benchmark"] for row in found.scores].count("gsm8k") == 1  # the mean reducer's accuracy alone
 
 
 def test_without_summaries_the_samples_themselves_are_read(tmp_path: Path) -> None:

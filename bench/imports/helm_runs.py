@@ -157,19 +157,21 @@ def _is_plain(stat: Mapping[str, Any]) -> bool:
 
 def take_items(of: Run, found: Figures, taken: items.Collector | None, why: str | None, tally: Tally) -> None:
     """Read the items of a run into its figures and the collector, counting what became of each."""
-    path = of.folder / ITEMS
+    path, (_, main) = of.folder / ITEMS, USUAL.get(of.task, (None, None))
     if taken is not None and why is None:
         taken.task(of.task_name, version=None, shots=of.shots)
     try:
         with path.open("rb") as file:
             for item in elements(str(path), file):
-                reason = _take(of.task_name, mapping(item), found, taken)
+                reason = _take(of.task_name, main, mapping(item), found, taken)
                 tally.keep() if (reason := reason or why) is None else tally.skip(reason)
     except OSError as error:
         raise cannot_read(path, error) from error
 
 
-def _take(task: str, item: Mapping[str, Any], found: Figures, taken: items.Collector | None) -> str | None:
+def _take(
+    task: str, main: str | None, item: Mapping[str, Any], found: Figures, taken: items.Collector | None
+) -> str | None:
     name, trial = text(item.get("instance_id")), evaluated.whole(item.get("train_trial_index")) or 0
     if name is None:
         return "an item without its id"
@@ -188,7 +190,8 @@ def _take(task: str, item: Mapping[str, Any], found: Figures, taken: items.Colle
     digits = re.search(r"\d{1,9}$", name)
     if taken is None:
         return None
-    return taken.add(task, name[:200], dict(values), doc_id=int(digits[0]) if digits else 0, repeat=trial)
+    named = {items.MAIN if metric == main else metric: value for metric, value in values.items()}
+    return taken.add(task, name[:200], named, doc_id=int(digits[0]) if digits else 0, repeat=trial)
 
 
 def scores(of: Run, found: Figures, source: str, observed: str | None) -> Iterator[Mapping[str, Any]]:

@@ -22,7 +22,8 @@ inspect_ai itself shows for the log is our benchmark where the task is a known o
 its own, TASK-SCORER-METRIC. Logs of evaluations that did not end, or were invalidated, are counted and left out.
 
 Samples are kept where all logs are of one model, for `bench compare`: C is 1, P 0.5, I and N 0, epochs are repeats, a
-sample that failed is unscored. Of several logs of a task, the newest.
+sample that failed is unscored; the word of the scorer that stands for the log is called `acc`. Of several logs of a
+task, the newest.
 """
 TASKS: Mapping[str, str] = {
     "mmlu_0_shot": "mmlu",
@@ -140,7 +141,9 @@ def _samples(path: Path, of: Log, taken: items.Collector | None, used: set[str])
     if taken is not None:
         taken.task(of.task, version=of.task_version, shots=of.shots)
     place = {name: n for n, name in enumerate(of.sample_ids)}
-    names = {figure.score for figure in of.figures()}
+    figures = list(of.figures())
+    names = {figure.score: figure.score for figure in figures}
+    names |= {figure.score: items.MAIN for figure in figures if figure.is_headline}
     for sample in of.samples():
         reason = why or _sample(of.task, sample, taken, place, names)
         tally.keep() if reason is None else tally.skip(reason)
@@ -148,7 +151,7 @@ def _samples(path: Path, of: Log, taken: items.Collector | None, used: set[str])
 
 
 def _sample(
-    task: str, sample: Mapping[str, Any], taken: items.Collector | None, place: dict[str, int], names: set[str]
+    task: str, sample: Mapping[str, Any], taken: items.Collector | None, place: dict[str, int], names: dict[str, str]
 ) -> str | None:
     """Add one sample in one epoch to the items; why it can't be, else None."""
     name, epoch = sample.get("id"), evaluated.whole(sample.get("epoch"))
@@ -157,12 +160,13 @@ def _sample(
     error = sample.get("error")
     scores = mapping(sample.get("scores"))
     failed = said(error if isinstance(error, str) else mapping(error).get("message")) or ("failed" if error else None)
-    given = {metric: value for scorer, score in scores.items() for metric, value in _values(scorer, score)}
+    values = (pair for scorer, score in scores.items() for pair in _values(scorer, score))
+    given = {names.get(metric, metric): value for metric, value in values}
     first = mapping(next(iter(scores.values()), None))
     return taken.add(
         task,
         str(name)[:200],
-        given or dict.fromkeys(names if failed else ()),
+        given or dict.fromkeys(names.values() if failed else ()),
         doc_id=place.setdefault(str(name), len(place)),
         repeat=epoch - 1,
         error=failed,

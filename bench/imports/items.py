@@ -7,8 +7,8 @@ measured here: such a run has kind `published`, which no report of own measureme
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from hashlib import sha256
 from math import isnan
 from typing import Any
@@ -22,6 +22,8 @@ LONGEST_TEXT = 300
 NEEDED = ("value", "answer", "expected")
 """What a row always says, also that it is unknown."""
 METHOD = "imported"
+MAIN = "acc"
+"""What own suites call the metric that stands for a task, which `bench compare` takes first."""
 TOO_MANY = f"an item after the first {MOST:,}"
 TWICE = "an item that was there already"
 NO_SHARE = "an item whose score is not a number from 0 to 1"
@@ -42,24 +44,13 @@ class Items:
     """The mean of each task and metric."""
 
 
-@dataclass(kw_only=True)
-class _Sums:
-    """Of one task and metric."""
-
-    total: float = 0.0
-    scored: int = 0
-    unscored: int = 0
-    items: set[int] = field(default_factory=set)
-    """Those with a score."""
-
-
 class Collector:
     """Takes items one by one; a few hundred bytes are held of each."""
 
     def __init__(self) -> None:
         self._lines: list[bytes] = []
         self._seen: set[int] = set()
-        self._sums: dict[tuple[str, str], _Sums] = {}
+        self._values: dict[tuple[str, str], dict[str, list[float | None]]] = {}
         self._tasks: dict[str, dict[str, Any]] = {}
 
     def task(self, name: str, *, version: str | None, shots: int | None) -> None:
@@ -117,7 +108,7 @@ class Collector:
             suite_hash=sha256("\n".join(sorted(told)).encode("utf-8", "replace")).hexdigest(),
             n=len(self._lines),
             lines=b"".join(self._lines),
-            scores=tuple(_score(*key, sums) for key, sums in self._sums.items()),
+            scores=tuple(_score(*key, values) for key, values in self._values.items()),
         )
 
     def _is_new(self, task: str, item_id: str, repeat: int, metrics: dict[str, Any]) -> bool:
@@ -131,13 +122,8 @@ class Collector:
         self.task(sample.task, version=None, shots=None)
         self._tasks[sample.task]["items"][sample.item_id] += 1
         self._lines.append(journal.encode({k: v for k, v in vars(sample).items() if v is not None or k in NEEDED}))
-        sums = self._sums.setdefault((sample.task, sample.metric), _Sums())
-        if sample.value is None:
-            sums.unscored += 1
-        else:
-            sums.total += sample.value
-            sums.scored += 1
-            sums.items.add(hash(sample.item_id))
+        of_metric = self._values.setdefault((sample.task, sample.metric), {})
+        of_metric.setdefault(sample.item_id, []).append(sample.value)
 
 
 def several(models: Sequence[str]) -> tuple[str, ...]:
@@ -178,18 +164,21 @@ def _of_all(items: Counter[str]) -> str:
     return f"{len(items)}-{total % 2**64:x}"
 
 
-def _score(task: str, metric: str, sums: _Sums) -> Score:
-    every = sums.scored + sums.unscored
+def _score(task: str, metric: str, values: Mapping[str, Sequence[float | None]]) -> Score:
+    """The mean over items with an interval made here, as of own runs; every item is its own cluster."""
+    from bench.stats import mean_of_items
+
+    found = mean_of_items(list(values.values()), list(values))
     return Score(
         task=task,
         metric=metric,
-        value=sums.total / sums.scored if sums.scored else None,
-        stderr=None,
-        ci_low=None,
-        ci_high=None,
-        n=len(sums.items),
-        n_unscored=sums.unscored,
-        low_bound=sums.total / every,
-        high_bound=(sums.total + sums.unscored) / every,
-        method=METHOD,
+        value=found.value,
+        stderr=found.stderr,
+        ci_low=found.ci_low,
+        ci_high=found.ci_high,
+        n=found.n,
+        n_unscored=found.n_unscored,
+        low_bound=found.low_bound,
+        high_bound=found.high_bound,
+        method=f"{METHOD}, {found.method}",
     )
