@@ -91,7 +91,7 @@ class TimeToMatch:
 class Within:
     """The figures where an open model counts as soon as it can't be told from the closed one: z*sqrt(se_o^2+se_c^2)."""
 
-    z: float
+    z: float | None = None
     lag_state: LagState = "undefined"
     lag_months: float | None = None
     median_months: float | None = None

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bench.frontier import curves, survival
-from bench.frontier.curves import MONTH_DAYS, Side
+from bench.frontier.curves import MONTH_DAYS, Lag, Side
+from bench.frontier.seen import Seen
 
 if TYPE_CHECKING:
     from datetime import date
@@ -53,6 +54,28 @@ def matching(closed: Side, opened: Side, as_of_day: int, tolerance: float | Floa
         days = np.where(reach, opened.day[None, :].astype(float), np.inf).min(axis=1, initial=np.inf)
     matched = np.isfinite(days)
     return Matching(months=(np.where(matched, days, as_of_day) - closed.day) / MONTH_DAYS, matched=matched)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Indistinct:
+    """Lag and matching where an open model counts as soon as it can't be told from the closed one."""
+
+    z: float
+    lag: Lag
+    matching: Matching
+
+
+def indistinct(here: Seen, confidence: float) -> Indistinct:
+    """With z*sqrt(se_open^2 + se_closed^2), each pair's own, as the tolerance; both classes must have a model."""
+    from scipy.special import ndtri
+
+    z, closed = float(ndtri((1 + confidence) / 2)), here.closed_records
+    best = curves.indistinct(closed, here.open_records.last, z)[:, 0]
+    return Indistinct(
+        z=z,
+        lag=curves.lag(closed, here.open_records, here.day, best),
+        matching=matching(closed, here.opened, here.day, curves.indistinct(closed, here.opened, z)),
+    )
 
 
 def matches(rows: DataFrame, as_of: date, tolerance: float = 0.0) -> DataFrame:

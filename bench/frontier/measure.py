@@ -9,7 +9,7 @@ from bench.frontier import curves, spread
 from bench.frontier.answer import Distance, Gap, Holder, LagNow, OfDraws, TimeToMatch, Within
 from bench.frontier.curves import MONTH_DAYS, Side
 from bench.frontier.forecast import STALE_DAYS, forecast
-from bench.frontier.matching import matching
+from bench.frontier.matching import indistinct, matching
 from bench.frontier.method import method, provenance_of
 from bench.frontier.posterior import logit
 from bench.frontier.scores import Scale, factor, unit
@@ -194,24 +194,19 @@ def _time_to_match(here: Seen, lift: float, found: spread.Metrics | None, ends: 
 
 
 def _within(here: Seen, confidence: float) -> Within:
-    from scipy.special import ndtri
-
-    z = float(ndtri((1 + confidence) / 2))
     if not here.both:
-        return Within(z=z)
-    closed, best = here.closed_records, here.open_records.last
-    lag = curves.lag(closed, here.open_records, here.day, curves.indistinct(closed, best, z)[:, 0])
-    told = matching(closed, here.opened, here.day, curves.indistinct(closed, here.opened, z))
-    median, low, high, _ = told.survival(confidence)
+        return Within()
+    told = indistinct(here, confidence)
+    median, low, high, _ = told.matching.survival(confidence)
     return Within(
-        z=z,
-        lag_state=lag.state,
-        lag_months=_months(lag.days),
+        z=told.z,
+        lag_state=told.lag.state,
+        lag_months=_months(told.lag.days),
         median_months=median,
         low=low,
         high=high,
-        unmatched=int((~told.matched).sum()),
-        mean_horizontal_months=_months(curves.mean_horizontal_days_within(closed, here.opened, z)),
+        unmatched=int((~told.matching.matched).sum()),
+        mean_horizontal_months=_months(curves.mean_horizontal_days_within(here.closed_records, here.opened, told.z)),
     )
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from bench.catalog.grades import GRADES, Grade
 from bench.frontier import curves, scores
 from bench.frontier.curves import MONTH_DAYS, Lag
-from bench.frontier.matching import Matching, matching
+from bench.frontier.matching import Matching, indistinct, matching
 from bench.frontier.scores import EffortRule, Rule, Scale, factor
 from bench.frontier.seen import Seen, seen, usual_date
 
@@ -96,15 +96,11 @@ def _told(line: str, what: str, here: Seen, lift: float, scale: float) -> Row:
 
 
 def _indistinct(here: Seen, confidence: float, scale: float) -> Row:
-    from scipy.special import ndtri
-
     line, what = "tolerance", "not distinguishable"
     if not here.both:
         return line, what, *_UNKNOWN
-    z, closed = float(ndtri((1 + confidence) / 2)), here.closed_records
-    lag = curves.lag(closed, here.open_records, here.day, curves.indistinct(closed, here.open_records.last, z)[:, 0])
-    match = matching(closed, here.opened, here.day, curves.indistinct(closed, here.opened, z))
-    return _row(line, what, here, lag, match, scale)
+    told = indistinct(here, confidence)
+    return _row(line, what, here, told.lag, told.matching, scale)
 
 
 def _row(line: str, what: str, here: Seen, lag: Lag, match: Matching, scale: float) -> Row:
