@@ -9,7 +9,8 @@ import pandas as pd
 import pytest
 
 from bench.frontier.answer import Forecast
-from bench.frontier.forecast import crossings, forecast
+from bench.frontier.forecast import forecast
+from bench.frontier.lines import crossings
 from bench.frontier.measure import measure
 from bench.frontier.posterior import expit
 from tests.frontier_world import POINTS, SHARE, table

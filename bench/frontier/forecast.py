@@ -1,34 +1,30 @@
 """When the lines through the record setters would cross: chances over two windows, a back-test, or the reason why not.
 
 A line per class through its record setters (OLS), in points, or in logit for a proportion, once over the last 24
-months and once over all records. The lines' errors are drawn from their sampling distribution (bivariate t). Records
-follow from one another, so the true uncertainty is larger than these draws say.
+months and once over all records. The lines' errors are drawn from their sampling distribution (bivariate t), widened
+by how alike successive residuals are. What no line knows is whether the speed will change: in simulated races whose
+speeds wander, the 90% range of the back-test held the truth in two of three. So the miss of a year ago stands beside.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING
 
 from bench.frontier import curves
 from bench.frontier.answer import BackTest, Forecast, Line
 from bench.frontier.curves import MONTH_DAYS, Side
-from bench.frontier.posterior import expit, logit
+from bench.frontier.lines import Fitted, carried, crossings, fit, scattered
 from bench.frontier.scores import Scale, factor, unit
 
 if TYPE_CHECKING:
     from numpy import float64
-    from numpy.random import Generator
     from numpy.typing import NDArray
     from pandas import DataFrame
 
     Floats = NDArray[float64]
 
-DRAWS = 2000
-FARTHEST_MONTHS = 120.0
-"""No line is followed further than ten years: a crossing beyond is none."""
 HORIZONS = (12, 24, 36)
 FEWEST_RECORDS = 5
 FEWEST_RECENT = 3
@@ -38,22 +34,6 @@ LOGIT_UNDER = 0.9
 SATURATED = 0.95
 RECENT_MONTHS = 24.0
 WINDOWS = {"last 24 months": RECENT_MONTHS, "all": float("inf")}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Fitted:
-    """Two lines in months from the as-of date: level there and slope per month, (2,) each, with draws (n, 2)."""
-
-    closed: Floats
-    opened: Floats
-    closed_draws: Floats
-    open_draws: Floats
-    records: Mapping[str, int]
-
-    @property
-    def closing(self) -> float:
-        """How fast the open line gains on the closed one."""
-        return float(self.opened[1] - self.closed[1])
 
 
 def forecast(
@@ -79,66 +59,17 @@ def forecast(
     return _given(fits, back_test, note)
 
 
-def crossings(closed: Floats, opened: Floats) -> tuple[Floats, float]:
-    """Months until each pair of drawn lines (n, 2: level, slope) crosses, and the share that was left out.
-
-    Infinity = not within ten years. The closed side leads today. A pair whose open line already lies above the closed
-    one contradicts that and is left out: on a saturated benchmark such lines "cross" while nothing was caught up.
-    """
-    import numpy as np
-
-    apart = closed - opened
-    possible = apart[apart[:, 0] > 0]
-    with np.errstate(divide="ignore"):
-        months = np.where(possible[:, 1] < 0, possible[:, 0] / -possible[:, 1], np.inf)
-    months = np.where(months <= FARTHEST_MONTHS, months, np.inf)
-    return months, 1 - len(possible) / len(apart)
-
-
 def _fits(closed: Side, opened: Side, benchmark: Scale, as_of: date, seed: int) -> dict[str, Fitted]:
     import numpy as np
 
     rng = np.random.default_rng(seed)
-    return {name: _fit(closed, opened, benchmark, as_of, window, rng) for name, window in WINDOWS.items()}
-
-
-def _fit(closed: Side, opened: Side, benchmark: Scale, as_of: date, window: float, rng: Generator) -> Fitted:
-    lines = [_ols(*_recent(side, as_of, window, benchmark), rng) for side in (closed, opened)]
-    return Fitted(
-        closed=lines[0][0],
-        opened=lines[1][0],
-        closed_draws=lines[0][1],
-        open_draws=lines[1][1],
-        records={"closed": lines[0][2], "open": lines[1][2]},
-    )
-
-
-def _recent(side: Side, as_of: date, window: float, benchmark: Scale) -> tuple[Floats, Floats]:
-    """Months from the as-of date (<= 0) and heights on the line's scale, of the records within the window."""
-    months = (side.day - curves.day_of(as_of)) / MONTH_DAYS
-    inside = months > -window
-    heights = side.value[inside]
-    return months[inside], logit(heights) if benchmark.scale == "proportion" else heights
-
-
-def _ols(x: Floats, y: Floats, rng: Generator) -> tuple[Floats, Floats, int]:
-    """Level at 0 and slope; draws from their sampling distribution; how many points."""
-    import numpy as np
-
-    line = np.column_stack((np.ones_like(x), x))
-    inverse = np.linalg.inv(line.T @ line)
-    beta = inverse @ line.T @ y
-    free = len(x) - 2
-    variance = float(((y - line @ beta) ** 2).sum()) / free
-    scale = np.sqrt(variance * free / rng.chisquare(free, DRAWS))
-    noise = rng.standard_normal((DRAWS, 2)) @ np.linalg.cholesky(inverse).T
-    return beta, beta + scale[:, None] * noise, len(x)
+    return {name: fit(closed, opened, benchmark, as_of, window, rng) for name, window in WINDOWS.items()}
 
 
 def _line(fit: Fitted) -> tuple[Line, Floats]:
     import numpy as np
 
-    months, contradicted = crossings(fit.closed_draws, fit.open_draws)
+    months, contradicted = crossings(fit.closed.draws, fit.opened.draws)
     chances = [float((months <= h).mean()) if len(months) else float("nan") for h in HORIZONS]
     line = Line(
         records=fit.records,
@@ -214,7 +145,7 @@ def _disagreements(fits: Mapping[str, Fitted]) -> list[str]:
     if len({bool(fit.closing > 0) for fit in fits.values()}) > 1:
         told = ", ".join(f"{name}: {'closing' if fit.closing > 0 else 'parting'}" for name, fit in fits.items())
         reasons.append(f"the windows disagree ({told})")
-    crossed = [name for name, fit in fits.items() if np.median(fit.closed_draws[:, 0] - fit.open_draws[:, 0]) <= 0]
+    crossed = [name for name, fit in fits.items() if np.median(fit.closed.draws[:, 0] - fit.opened.draws[:, 0]) <= 0]
     if crossed:
         reasons.append(f"the lines ({', '.join(crossed)}) have crossed already while the closed side still leads")
     return reasons
@@ -234,11 +165,14 @@ def _back_test(rows: DataFrame, benchmark: Scale, as_of: date, seed: int) -> Bac
     if not len(closed) or not len(opened) or (reasons := _refusals(closed, opened, benchmark)):
         why = "; ".join(reasons) if len(closed) and len(opened) else "no model in one of the classes then"
         return BackTest(as_of=then, reason=why)
-    fit = _fit(closed, opened, benchmark, then, WINDOWS["all"], np.random.default_rng(seed))
+    rng = np.random.default_rng(seed)
+    fitted = fit(closed, opened, benchmark, then, WINDOWS["all"], rng)
     seen = [float(curves.steps(curves.side(rows, cls, as_of)).value[-1]) for cls in ("closed", "open")]
     observed = (seen[0] - seen[1]) * factor(benchmark)
-    predicted = float(_carried(fit.closed[None], fit.opened[None], benchmark)[0])
-    low, high = np.quantile(_carried(fit.closed_draws, fit.open_draws, benchmark), (0.05, 0.95))
+    predicted = float(carried(fitted.closed.beta[None], fitted.opened.beta[None], benchmark)[0])
+    low, high = np.quantile(
+        carried(scattered(fitted.closed, rng), scattered(fitted.opened, rng), benchmark), (0.05, 0.95)
+    )
     return BackTest(
         as_of=then,
         predicted_points=predicted,
@@ -247,12 +181,3 @@ def _back_test(rows: DataFrame, benchmark: Scale, as_of: date, seed: int) -> Bac
         observed_points=observed,
         miss_points=predicted - observed,
     )
-
-
-def _carried(closed: Floats, opened: Floats, benchmark: Scale, months: float = 12.0) -> Floats:
-    """The gap of drawn lines so many months on, in points."""
-    heights = [line[:, 0] + months * line[:, 1] for line in (closed, opened)]
-    if benchmark.scale == "proportion":
-        heights = [expit(h) for h in heights]
-    gap: Floats = (heights[0] - heights[1]) * factor(benchmark)
-    return gap
