@@ -153,7 +153,7 @@ def test_another_tool_s_file_is_recognised(wanted: str, given: str, tmp_path: Pa
     if wanted == given:
         return
     line = refused(wanted, SAMPLES[given], tmp_path)
-    assert f"looks like a {given} file, not {wanted}; use `bench import {given}`" in line
+    assert f"looks like {given}, not {wanted}; use `bench import {given}`" in line
 
 
 @pytest.mark.parametrize(

@@ -83,6 +83,9 @@ def import_published(format: str, path: Path, results: Path) -> PublishedSummary
     be written.
     """
     wanted, path = of(format), Path(path)
+    if not _is_there(path):
+        told = f"{path} is neither a file nor a folder" if path.exists() else f"no file or folder {path}"
+        raise ConfigError(f"{told}; name what was published")
     if not wanted.is_mine_path(path):
         raise ConfigError(f"{path} {_likeness(format, path)}")
     found = wanted.read_published(path)
@@ -149,8 +152,6 @@ def _likeness(format: str, path: Path) -> str:
     if likely := _published_format(path):
         return _use(likely, format)
     if hasattr(of(format), "read_published") and (path.is_dir() or path.suffix.lower() not in (".json", ".jsonl")):
-        if not path.exists():
-            raise ConfigError(f"no file or folder {path}; name what was published")
         return f"holds nothing that {format} reads ({_gist(of(format).FORMAT)}); formats: {', '.join(names())}"
     first = document(path).first
     for name in names():
@@ -162,13 +163,23 @@ def _likeness(format: str, path: Path) -> str:
     )
 
 
+def _is_there(path: Path) -> bool:
+    """Whether it can be read without waiting for somebody to write: a pipe can't."""
+    try:
+        return path.is_dir() or path.is_file()
+    except OSError as error:
+        raise ConfigError(f"cannot read {path}: {error.strerror}; copy it to where you may read it") from error
+
+
 def _published_format(path: Path) -> str | None:
+    if not _is_there(path):
+        return None
     found = (name for name in names() if hasattr(of(name), "read_published") and of(name).is_mine_path(path))
     return next(found, None)
 
 
 def _use(likely: str, format: str) -> str:
-    return f"looks like a {likely} file, not {format}; use `bench import {likely}`"
+    return f"looks like {likely}, not {format}; use `bench import {likely}`"
 
 
 def _gist(told: str) -> str:

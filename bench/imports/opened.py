@@ -26,6 +26,7 @@ MOST_FILES = 5_000
 GLANCE_BYTES = 1 << 16
 """What is enough to know a file by its beginning."""
 GLANCE_FILES = 300
+UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,12 +85,17 @@ def glance(path: Path, *, suffixes: tuple[str, ...] = (".csv", ".json")) -> dict
     with suppress(ConfigError):
         found = dict(islice(_read(Path(path), suffixes, _Limit(GLANCE_BYTES, cut=True)), GLANCE_FILES))
     found = _without_common_folder(found)
-    return {name: content.decode("utf-8-sig", "replace") for name, content in found.items()}
+    return {name: content.decode(_encoding(content), "replace") for name, content in found.items()}
+
+
+def _encoding(content: bytes) -> str:
+    """UTF-16 is known here, so that `text_of` can say what is wrong with it."""
+    return "utf-16" if content.startswith(UTF_16) else "utf-8-sig"
 
 
 def text_of(where: str, content: bytes) -> str:
     """UTF-8 text, its byte-order mark left out; ConfigError for anything else."""
-    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
+    if content.startswith(UTF_16):
         raise ConfigError(f"{where} is UTF-16 text; save it as UTF-8")
     try:
         found = content.decode("utf-8-sig")
