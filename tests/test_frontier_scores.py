@@ -146,3 +146,21 @@ def test_no_row_at_all_gives_no_row_and_no_error() -> None:
     found = scores.rows(told, FOUR)
     assert found.empty
     assert {"value", "stderr", "since", "cls"} <= set(found.columns)
+
+
+def test_unknown_errors_are_assumed_from_the_known_ones_of_that_time_and_said() -> None:
+    import pandas as pd
+
+    from bench.frontier.scores import FEWEST_KNOWN, NEIGHBOURS, assuming_errors
+
+    early = pd.DataFrame({"since": pd.Timestamp("2023-01-01"), "stderr": [8.0] * FEWEST_KNOWN})
+    late = pd.DataFrame({"since": pd.Timestamp("2025-01-01"), "stderr": [1.0, 3.0] * (FEWEST_KNOWN // 2)})
+    unknown = pd.DataFrame({"since": pd.to_datetime(["2023-02-01", "2026-01-01"]), "stderr": float("nan")})
+    frame = pd.concat([early, late, unknown], ignore_index=True).assign(stderr_from="published")
+    found = assuming_errors(frame)
+    assert found["stderr"].tolist()[-2:] == [8.0, 1.0]  # of nine neighbours, five have 1 and four have 3
+    assert found["stderr_from"].tolist()[-2:] == ["assumed", "assumed"]
+    assert f"2 of {len(frame)} scores come without an error" in found.attrs["rules"][-1]
+    assert NEIGHBOURS == 9
+    few = frame.tail(FEWEST_KNOWN + 1)
+    assert assuming_errors(few)["stderr"].isna().sum() == 2

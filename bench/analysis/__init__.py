@@ -9,6 +9,10 @@ from bench.analysis.compare import COMPARE_COLUMNS, Comparison, compare
 from bench.analysis.compare_words import points
 from bench.analysis.composite import COMPOSITE_COLUMNS, composite
 from bench.analysis.cost import BREAK_EVEN_COLUMNS, COST_COLUMNS, THROUGHPUT_COLUMNS, break_even, cost, throughput
+from bench.analysis.gap import HEADLINE, TABLE_COLUMNS, Asked, View, gap, gap_table
+from bench.analysis.gap_lines import gap_sensitivity
+from bench.analysis.gap_over_time import gap_caption, gap_rows, gap_series, records_of
+from bench.analysis.index_gap import index_fit, index_gap
 from bench.analysis.measured import (
     LOAD_COLUMNS,
     LOAD_REQUEST_COLUMNS,
@@ -35,6 +39,8 @@ from bench.analysis.models import (
     model,
     models,
 )
+from bench.analysis.observations import OBSERVATION_COLUMNS, observations
+from bench.analysis.openness import ACCESS_COLUMNS, access
 from bench.analysis.own_gap import OWN_GAP_COLUMNS, own_frontier_gap
 from bench.analysis.prices import (
     DIFFERENCE_COLUMNS,
@@ -51,6 +57,7 @@ from bench.analysis.ranks import RANK_COLUMNS, ranks
 from bench.analysis.whatif import MOVE_COLUMNS, SPEND_COLUMNS, moves, spending, whatif
 
 __all__ = [
+    "ACCESS_COLUMNS",
     "BREAK_EVEN_COLUMNS",
     "CHOICE_COLUMNS",
     "COMPARE_COLUMNS",
@@ -58,12 +65,14 @@ __all__ = [
     "COST_COLUMNS",
     "DIFFERENCE_COLUMNS",
     "GRADE_COLUMNS",
+    "HEADLINE",
     "LAYER_COLUMNS",
     "LOAD_COLUMNS",
     "LOAD_REQUEST_COLUMNS",
     "MODELS_COLUMNS",
     "MODEL_SCORE_COLUMNS",
     "MOVE_COLUMNS",
+    "OBSERVATION_COLUMNS",
     "OWN_GAP_COLUMNS",
     "PRICE_COLUMNS",
     "QUALITY_COST_COLUMNS",
@@ -71,15 +80,27 @@ __all__ = [
     "REACH_COLUMNS",
     "REPORT_COLUMNS",
     "SPEND_COLUMNS",
+    "TABLE_COLUMNS",
     "THROUGHPUT_COLUMNS",
+    "Asked",
     "Comparison",
     "Shown",
+    "View",
+    "access",
     "break_even",
     "choose",
     "compare",
     "composite",
     "cost",
     "criteria",
+    "gap",
+    "gap_caption",
+    "gap_rows",
+    "gap_sensitivity",
+    "gap_series",
+    "gap_table",
+    "index_fit",
+    "index_gap",
     "last_e2e_ms",
     "latency",
     "load",
@@ -88,6 +109,7 @@ __all__ = [
     "model",
     "models",
     "moves",
+    "observations",
     "own_frontier_gap",
     "points",
     "price_differences",
@@ -98,6 +120,7 @@ __all__ = [
     "ranks",
     "reach_declines",
     "records",
+    "records_of",
     "report",
     "runs",
     "spending",

@@ -239,9 +239,9 @@ def _stairs(nodes: Nodes, grid: Sequence[float]) -> list[tuple[Decimal, int, Dec
     found = []
     for v in sorted({*full, *(Decimal(repr(v)) for v in grid)}):
         n = nodes.needed(v)
-        for count in (n, n + 1) if v in full else (n,):
-            if count <= nodes.most:
-                found.append((v, count, nodes.fixed_usd(count) + v * nodes.variable_usd_per_mtok))
+        counts = (n, n + 1) if v in full else (n,)
+        variable = v * nodes.variable_usd_per_mtok
+        found += [(v, count, nodes.fixed_usd(count) + variable) for count in counts if count <= nodes.most]
     return found
 
 

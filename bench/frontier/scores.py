@@ -28,6 +28,7 @@ EFFORT_RULES = {
     "none": "only answers without a declared reasoning effort count",
     "each": "every reasoning effort counts as a variant of its own",
 }
+FEWEST_KNOWN, NEIGHBOURS = 20, 9
 UNKNOWN_ITEMS = 1000
 """How many items a benchmark is taken to have, for the clip alone, where nobody says how many it has."""
 
@@ -108,6 +109,32 @@ def corrected(frame: DataFrame, benchmark: Scale) -> DataFrame:
     span = benchmark.ceiling - benchmark.chance
     value = np.clip((score - benchmark.chance) / span, eps, 1 - eps)
     return frame.assign(value=value, stderr=known / span, stderr_from=origin)
+
+
+def assuming_errors(frame: DataFrame) -> DataFrame:
+    """`corrected` rows whose unknown errors are the median of the NEIGHBOURS known ones released closest in time.
+
+    Only where at least FEWEST_KNOWN are known; errors of an index shrink with the years, hence by time. Such rows have
+    `stderr_from` = assumed, and the rules that go with the figures say how many they are.
+    """
+    import numpy as np
+
+    stderr = frame["stderr"].to_numpy(dtype=float)
+    unknown = np.isnan(stderr)
+    if not unknown.any() or (~unknown).sum() < FEWEST_KNOWN:
+        return frame
+    when = frame["since"].to_numpy().astype("datetime64[D]").astype(float)
+    apart = np.abs(when[unknown][:, None] - when[~unknown][None, :])
+    nearest = np.argsort(apart, axis=1, kind="stable")[:, :NEIGHBOURS]
+    assumed = stderr.copy()
+    assumed[unknown] = np.median(stderr[~unknown][nearest], axis=1)
+    told = frame.assign(stderr=assumed, stderr_from=np.where(unknown, "assumed", frame["stderr_from"]))
+    told.attrs["rules"] = (
+        *frame.attrs.get("rules", ()),
+        f"{int(unknown.sum())} of {len(frame)} scores come without an error; theirs is assumed to be the median of the "
+        f"{NEIGHBOURS} known ones released closest in time",
+    )
+    return told
 
 
 def items(frame: DataFrame, benchmark: Scale) -> Floats:

@@ -1,0 +1,270 @@
+"""Scores of models, ours and others', with who could use the model since when: the input of every gap.
+
+One row per score. Published rows are the bundled facts and what was imported; own rows are the newest runs here. Names
+are matched by `bench.catalog.names`, grades of access come from the first of these that knows the model: overrides,
+bundled facts, Epoch's own words, other sources' licence labels, the catalogue.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from bench import database
+from bench.analysis import openness
+from bench.errors import ConfigError
+
+if TYPE_CHECKING:
+    import pandas
+
+Provenance = Literal["published", "own", "combined"]
+PROVENANCES: tuple[Provenance, ...] = ("published", "own", "combined")
+DEFAULT_OPEN = "weights-noncommercial"
+"""Any weights one can download count as open, unless the reader asks for more."""
+ARENA = "lmarena"
+"""Begins the id of every benchmark that is a rating by votes, taken in snapshots."""
+LEAST_OVERLAP = 3
+"""Models that both measured, below which own and published scores are never brought onto one scale."""
+
+OBSERVATION_COLUMNS = (
+    "model", "version", "effort", "host", "label", "vendor", "released", "benchmark", "benchmark_version", "score",
+    "stderr", "n_items", "shots", "scaffold", "evaluated_on", "source", "licence", "provenance",
+    "grade", "open_since", "closed_since",
+)  # fmt: skip
+NUMBERS = ("score", "stderr", "n_items", "shots")
+DATES = ("released", "evaluated_on")
+
+
+def observations(
+    results: Path,
+    *,
+    provenance: str = "published",
+    open_at_least: str = DEFAULT_OPEN,
+    as_of: str | None = None,
+) -> pandas.DataFrame:
+    """One row per score; OBSERVATION_COLUMNS. Scores are proportions in [0, 1] or points, by the benchmark's scale.
+
+    `label` is the name to show, `grade` the grade of access on `as_of` (ISO date; None: the newest), `open_since` the
+    day from which the weights were at least `open_at_least` (NaT: never), `closed_since` the day of release of a model
+    that was not open on that day (NaT: it was). A model whose grade nobody tells has neither.
+    """
+    import pandas as pd
+
+    frame = {"published": published, "own": own, "combined": combined}[_checked(provenance)](results)
+    when = None if as_of is None else pd.Timestamp(as_of)
+    graded = openness.graded(frame, openness.access(results), open_at_least, when)
+    return graded[list(OBSERVATION_COLUMNS)].reset_index(drop=True)
+
+
+def _checked(provenance: str) -> Provenance:
+    if provenance not in PROVENANCES:
+        raise ConfigError(f"provenance {provenance!r} is none of {', '.join(PROVENANCES)}")
+    return provenance
+
+
+# ------------------------------------------------------------------------------------------------------- three sources
+
+
+def published(results: Path) -> pandas.DataFrame:
+    """Bundled facts and imports, names matched; the columns of OBSERVATION_COLUMNS up to `provenance`.
+
+    An imported row replaces the bundled one of the same version, effort and benchmark: it is the newer, and whole.
+    """
+    import pandas as pd
+
+    from bench.catalog import published as bundled
+
+    ours = bundled.scores().assign(provenance="published", from_import=False)
+    theirs = _imported(results)
+    if theirs.empty:
+        return _plain(_named(ours, "version"))
+    named = pd.concat([_named(ours, "version"), _named(theirs, "model")], ignore_index=True)
+    key = [named[column].fillna("") for column in ("version", "effort", "benchmark")]
+    imported = named["from_import"].groupby(key).transform("any")
+    return _released(_plain(named[named["from_import"] | ~imported]))
+
+
+def _released(frame: pandas.DataFrame) -> pandas.DataFrame:
+    """With dates of release where the source has none: of the bundled facts, else the day it was first rated.
+
+    A leaderboard rates a model from its release on or earlier, so its first snapshot bounds the date from above.
+    """
+    import pandas as pd
+
+    undated = frame["released"].isna()
+    if not undated.any():
+        return frame
+    known = _dated(frame[undated].drop(columns=["released", "vendor"]))
+    first = frame[undated].groupby("version")["evaluated_on"].transform("min")
+    rated = frame.loc[undated, "benchmark"].str.startswith(ARENA)
+    frame.loc[undated, "released"] = pd.to_datetime(known["released"]).fillna(first.where(rated))
+    frame.loc[undated, "vendor"] = frame.loc[undated, "vendor"].fillna(known["vendor"])
+    return frame
+
+
+def _imported(results: Path) -> pandas.DataFrame:
+    import pandas as pd
+
+    if not (Path(results) / database.NAME).exists():
+        return pd.DataFrame()
+    found = database.query(results, "published_scores")
+    known = found["score"].notna()
+    return found[known].assign(from_import=True, provenance="published")
+
+
+def _named(frame: pandas.DataFrame, column: str) -> pandas.DataFrame:
+    """With `model`, `version`, `effort`, `host` and `label` by the rules of `bench.catalog.names`."""
+    from bench.catalog.names import match
+    from bench.catalog.overrides import load_overrides
+
+    overrides = load_overrides()
+    found = {name: match(name, overrides) for name in frame[column].unique()}
+    matched = frame[column].map(found)
+    told = frame.get("effort")
+    effort = matched.map(lambda m: m.effort)
+    display = frame.get("display_name")
+    version = matched.map(lambda m: m.version)
+    return frame.assign(
+        raw=frame[column],
+        model=matched.map(lambda m: m.model),
+        version=version,
+        effort=effort if told is None else told.where(told.notna(), effort),
+        host=matched.map(lambda m: m.host),
+        label=version if display is None else display.where(display.notna(), version),
+    )
+
+
+def _plain(frame: pandas.DataFrame) -> pandas.DataFrame:
+    import pandas as pd
+
+    whole = frame.reindex(columns=list(dict.fromkeys((*OBSERVATION_COLUMNS, *frame.columns))))
+    for column in NUMBERS:
+        whole[column] = pd.to_numeric(whole[column])
+    for column in DATES:
+        whole[column] = pd.to_datetime(whole[column])
+    return whole.reset_index(drop=True)
+
+
+def own(results: Path) -> pandas.DataFrame:
+    """The newest runs here: one row per target and task, and per target and macro mean; models of ours are left out.
+
+    A benchmark of ours is `SUITE@VERSION/TASK`, or a known benchmark that the task is an alias of.
+    """
+    import pandas as pd
+
+    from bench.analysis.measured import report
+    from bench.catalog import load
+
+    if not (Path(results) / database.NAME).exists():
+        return _plain(pd.DataFrame(columns=["version"]))
+    found = report(results)
+    found = found[(found["layer"] != "reference") & found["value"].notna()]
+    catalog = load()
+    names = {target: _model_name(catalog, target) for target in found["target"].unique()}
+    frame = pd.DataFrame(
+        {
+            "raw": found["target"].map(names),
+            "benchmark": [_benchmark_of(*key) for key in _rows(found, "suite", "suite_version", "task")],
+            "benchmark_version": found["suite_version"],
+            "score": found["value"],
+            "stderr": (found["ci_high"] - found["ci_low"]) / (2 * 1.959964),
+            "n_items": found["n"],
+            "evaluated_on": pd.to_datetime(found["run_ids"].map(lambda ids: ids[0][:8])),
+            "source": found["run_ids"].map(lambda ids: ids[0]),
+            "licence": "own measurement",
+            "provenance": "own",
+        }
+    )
+    return _plain(_dated(_named(frame, "raw")))
+
+
+def _model_name(catalog: object, spec: str) -> str:
+    """What a target's model is called: the catalogue's id where it says so, else what follows the provider's name."""
+    from bench.catalog import Catalog, target
+
+    assert isinstance(catalog, Catalog)
+    try:
+        known = catalog.model_of(target(spec, catalog))
+    except ConfigError:  # a target of a run that isn't declared any more
+        known = None
+    if known is not None:
+        return known.id
+    _, _, name = spec.rpartition("#" if "#" in spec else "@" if "@" in spec else ":")
+    return name or spec
+
+
+def _benchmark_of(suite: str, version: str, task: str) -> str:
+    from bench.catalog.benchmarks import known
+
+    found = known(task)
+    return f"{suite}@{version}/{task}" if found is None else found.id
+
+
+def _dated(frame: pandas.DataFrame) -> pandas.DataFrame:
+    """With `released` and `vendor` from the bundled facts and the catalogue: by version, else by model."""
+    import pandas as pd
+
+    by_name = facts()
+    known = [by_name.get(version, by_name.get(model, {})) for version, model in _rows(frame, "version", "model")]
+    dates: list[Any] = [fact.get("released") for fact in known]
+    released = pd.to_datetime(pd.Series(dates, index=frame.index, dtype="object"))
+    vendors: list[Any] = [fact.get("vendor") for fact in known]
+    return frame.assign(released=released, vendor=vendors)
+
+
+def facts() -> Mapping[str, Mapping[str, Any]]:
+    """`released` and `vendor` by version and by model, the earliest release of a model standing for it."""
+    from bench.catalog import load
+    from bench.catalog import published as bundled
+
+    found: dict[str, dict[str, Any]] = {}
+    for model in load().models.values():
+        found[model.id] = {"released": model.released, "vendor": model.vendor}
+    rows = bundled.scores().sort_values("released", na_position="last")
+    for version, model, released, vendor in _rows(rows, "version", "model", "released", "vendor"):
+        for name in (version, model):
+            found.setdefault(name, {"released": released, "vendor": vendor})
+    return found
+
+
+def combined(results: Path) -> pandas.DataFrame:
+    """Own and published on one scale, where at least LEAST_OVERLAP versions were measured by both; else neither's.
+
+    Of such a benchmark, published scores are moved by the mean of own minus published over the shared versions, and
+    that mean's standard error is added to theirs; own rows stay as they are and replace the published ones.
+    """
+    import pandas as pd
+
+    ours, theirs = own(results), published(results)
+    parts = [
+        _together(ours[ours["benchmark"] == name], theirs[theirs["benchmark"] == name]) for name in overlap(results)
+    ]
+    return pd.concat(parts, ignore_index=True) if parts else ours.iloc[:0]
+
+
+def overlap(results: Path) -> list[str]:
+    """Benchmarks whose own and published scores may stand on one scale."""
+    shared = own(results)[["benchmark", "model"]].merge(published(results)[["benchmark", "model"]]).drop_duplicates()
+    counted = shared.groupby("benchmark").size()
+    return [str(name) for name in counted[counted >= LEAST_OVERLAP].index]
+
+
+def _together(ours: pandas.DataFrame, theirs: pandas.DataFrame) -> pandas.DataFrame:
+    import numpy as np
+    import pandas as pd
+
+    pairs = (
+        ours.groupby("model")["score"].max().to_frame("own").join(theirs.groupby("model")["score"].max(), how="inner")
+    )
+    shift = pairs["own"] - pairs["score"]
+    doubt = float(shift.std(ddof=1) / np.sqrt(len(shift)))
+    moved = theirs[~theirs["model"].isin(set(ours["model"]))].assign(
+        score=lambda frame: frame["score"] + shift.mean(), stderr=lambda frame: np.hypot(frame["stderr"], doubt)
+    )
+    return pd.concat([ours, moved], ignore_index=True).assign(provenance="combined")
+
+
+def _rows(frame: pandas.DataFrame, *columns: str) -> Iterator[tuple[Any, ...]]:
+    """Rows of those columns, as tuples."""
+    return zip(*(frame[column] for column in columns), strict=True)
