@@ -34,7 +34,7 @@ def cells(found: Gap) -> list[tuple[str, str, str, str]]:
             f"gap [{_short(found.unit)}]",
             number(found.gap.points),
             interval(found.gap.low, found.gap.high),
-            f"closed minus open; {sure}, median of draws {number(found.gap.median)}",
+            f"closed minus open; {sure}, median of draws {number(found.gap.median)}{_share_of_closed(found)}",
         ),
         ("gap [logit]", number(found.gap.logit, 2), "", "log-odds"),
         ("gap [months of closed progress]", number(found.gap.months), "", "gap over the closed slope of 24 months"),
@@ -66,6 +66,13 @@ def cells(found: Gap) -> list[tuple[str, str, str, str]]:
         ("within error: mean horizontal", number(near.mean_horizontal_months), "", ""),
         *_outlook(found.forecast),
     ]
+
+
+def _share_of_closed(found: Gap) -> str:
+    """Of ratings and other points, where a reader thinks in percent too."""
+    if found.gap.points is None or found.closed is None or not found.closed.score or "percent" in found.unit:
+        return ""
+    return f"; {100 * found.gap.points / found.closed.score:.2f}% of the best closed"
 
 
 def _outlook(told: Forecast) -> list[tuple[str, str, str, str]]:

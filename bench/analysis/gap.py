@@ -62,6 +62,8 @@ class View:
     rows: pandas.DataFrame
     """One score per model version and class: `version, model, label, vendor, cls, since, value, stderr` and more."""
     draws: numpy.ndarray | None
+    observed: pandas.DataFrame
+    """What the rows were made of: `observations`, of this benchmark, or of all for an index."""
     fit: Fit | None = None
     """Of an index."""
     version: str | None = None
@@ -89,14 +91,28 @@ class IndexScale:
 def gap(results: Path, benchmark: str = HEADLINE, asked: Asked | None = None) -> View:
     """The gap on one benchmark; ConfigError for one that is unknown or has no score of that provenance."""
     asked = asked or Asked()
-    found = observed(results, asked)
+    found = observed(results, asked, [_id(benchmark)])
+    if found.empty:
+        found = observed(results, asked)  # to say what there is
     return _view(found, scale_of(benchmark, found), asked)
 
 
-def observed(results: Path, asked: Asked) -> pandas.DataFrame:
+def _id(name: str) -> str:
+    from bench.catalog.benchmarks import known
+
+    told = known(name)
+    return name if told is None else told.id
+
+
+def observed(results: Path, asked: Asked, benchmarks: list[str] | None = None) -> pandas.DataFrame:
     """Every score that `asked` wants: `observations` of its provenance and threshold."""
-    when = None if asked.as_of is None else asked.as_of.isoformat()
-    return observations(results, provenance=asked.provenance, open_at_least=asked.open_at_least, as_of=when)
+    return observations(
+        results,
+        provenance=asked.provenance,
+        open_at_least=asked.open_at_least,
+        as_of=asked.as_of,
+        benchmarks=benchmarks,
+    )
 
 
 def scale_of(name: str, found: pandas.DataFrame) -> Scale:
@@ -134,6 +150,7 @@ def _view(found: pandas.DataFrame, benchmark: Scale, asked: Asked) -> View:
         gap=measured(rows, benchmark, asked, drawn),
         rows=rows,
         draws=drawn,
+        observed=part,
         version=version,
     )
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from bench.analysis.gap import View, observed, of_benchmark
+from bench.analysis.gap import View
 from bench.analysis.index_gap import prepared_rows, rows_of
+from bench.analysis.observations import regraded
 from bench.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -47,15 +47,12 @@ def _other_rows(results: Path, view: View) -> Alternatives:
 
     asked, benchmark = view.asked, view.benchmark
 
-    def at(grade: str) -> pandas.DataFrame:
-        return of_benchmark(observed(results, replace(asked, open_at_least=grade)), benchmark.id, asked.as_of)[0]
-
     return sensitivity.alternatives(
-        at(asked.open_at_least),
+        view.observed,
         benchmark,
         rule=cast("Rule", asked.rule),
         effort_rule=cast("EffortRule", asked.effort_rule),
-        at_grade=at,
+        at_grade=partial(_at, results, view),
     )
 
 
@@ -66,22 +63,25 @@ def _other_indices(results: Path, view: View) -> Alternatives:
 
     asked, fitted = view.asked, view.fit
     assert fitted is not None
-    found = observed(results, asked)
-    prepared = prepared_rows(found, asked)
+    prepared = prepared_rows(view.observed, asked)
 
     def without(name: str) -> pandas.DataFrame | None:
         try:
             fewer = index.without(prepared.rows, fitted, name)
         except ConfigError:  # an anchor falls out: the line can't be told
             return None
-        return rows_of(found, prepared.members, fewer.models, asked)
+        return rows_of(view.observed, prepared.members, fewer.models, asked)
 
     def at(grade: str) -> pandas.DataFrame:
-        graded = observed(results, replace(asked, open_at_least=grade))
-        return rows_of(graded, prepared.members, fitted.models, asked)
+        return rows_of(_at(results, view, grade), prepared.members, fitted.models, asked)
 
     fewer = {("leave one benchmark out", name): partial(without, name) for name in fitted.benchmarks["benchmark"]}
     return {**fewer, **{("open at least", grade): partial(at, grade) for grade in THRESHOLDS}}
+
+
+def _at(results: Path, view: View, grade: str) -> pandas.DataFrame:
+    """The view's observations at another threshold of what is open."""
+    return regraded(results, view.observed, open_at_least=grade, as_of=view.asked.as_of)
 
 
 def _most_moved(found: pandas.DataFrame) -> pandas.DataFrame:

@@ -59,6 +59,7 @@ def index_gap(
         gap=measured(rows, benchmark, asked, placed),
         rows=rows,
         draws=placed,
+        observed=found,
         fit=fitted,
     )
 

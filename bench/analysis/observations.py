@@ -7,7 +7,8 @@ bundled facts, Epoch's own words, other sources' licence labels, the catalogue.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import datetime as dt
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -28,12 +29,12 @@ LEAST_OVERLAP = 3
 """Models that both measured, below which own and published scores are never brought onto one scale."""
 
 OBSERVATION_COLUMNS = (
-    "model", "version", "effort", "host", "label", "vendor", "released", "benchmark", "benchmark_version", "score",
+    "raw", "model", "version", "effort", "host", "label", "vendor", "released", "benchmark", "benchmark_version", "score",
     "stderr", "n_items", "shots", "scaffold", "evaluated_on", "source", "licence", "provenance",
     "grade", "open_since", "closed_since",
 )  # fmt: skip
 NUMBERS = ("score", "stderr", "n_items", "shots")
-DATES = ("released", "evaluated_on")
+DATES = ("released", "evaluated_on", "first_rated")
 
 
 def observations(
@@ -41,17 +42,26 @@ def observations(
     *,
     provenance: str = "published",
     open_at_least: str = DEFAULT_OPEN,
-    as_of: str | None = None,
+    as_of: dt.date | None = None,
+    benchmarks: Sequence[str] | None = None,
 ) -> pandas.DataFrame:
     """One row per score; OBSERVATION_COLUMNS. Scores are proportions in [0, 1] or points, by the benchmark's scale.
 
-    `label` is the name to show, `grade` the grade of access on `as_of` (ISO date; None: the newest), `open_since` the
-    day from which the weights were at least `open_at_least` (NaT: never), `closed_since` the day of release of a model
-    that was not open on that day (NaT: it was). A model whose grade nobody tells has neither.
+    `label` is the name to show, `raw` the one its source writes, `grade` the grade of access on `as_of` (None: the
+    newest), `open_since` the day from which the weights were at least `open_at_least` (NaT: never), `closed_since` the
+    day from which it was to be had under a lower grade before that (NaT: never). A model whose grade nobody tells has
+    neither. `benchmarks`: ids; None = all.
     """
+    frame = {"published": published, "own": own, "combined": combined}[_checked(provenance)](results, benchmarks)
+    return regraded(results, frame, open_at_least=open_at_least, as_of=as_of)
+
+
+def regraded(
+    results: Path, frame: pandas.DataFrame, *, open_at_least: str, as_of: dt.date | None = None
+) -> pandas.DataFrame:
+    """The same observations at another threshold of what is open."""
     import pandas as pd
 
-    frame = {"published": published, "own": own, "combined": combined}[_checked(provenance)](results)
     when = None if as_of is None else pd.Timestamp(as_of)
     graded = openness.graded(frame, openness.access(results), open_at_least, when)
     return graded[list(OBSERVATION_COLUMNS)].reset_index(drop=True)
@@ -66,7 +76,7 @@ def _checked(provenance: str) -> Provenance:
 # ------------------------------------------------------------------------------------------------------- three sources
 
 
-def published(results: Path) -> pandas.DataFrame:
+def published(results: Path, benchmarks: Sequence[str] | None = None) -> pandas.DataFrame:
     """Bundled facts and imports, names matched; the columns of OBSERVATION_COLUMNS up to `provenance`.
 
     An imported row replaces the bundled one of the same version, effort and benchmark: it is the newer, and whole.
@@ -75,8 +85,8 @@ def published(results: Path) -> pandas.DataFrame:
 
     from bench.catalog import published as bundled
 
-    ours = bundled.scores().assign(provenance="published", from_import=False)
-    theirs = _imported(results)
+    ours = _of(bundled.scores().assign(provenance="published", from_import=False), benchmarks)
+    theirs = _imported(results, benchmarks)
     if theirs.empty:
         return _plain(_named(ours, "version"))
     named = pd.concat([_named(ours, "version"), _named(theirs, "model")], ignore_index=True)
@@ -90,27 +100,28 @@ def _released(frame: pandas.DataFrame) -> pandas.DataFrame:
 
     A leaderboard rates a model from its release on or earlier, so its first snapshot bounds the date from above.
     """
-    import pandas as pd
-
     undated = frame["released"].isna()
     if not undated.any():
         return frame
     known = _dated(frame[undated].drop(columns=["released", "vendor"]))
-    first = frame[undated].groupby("version")["evaluated_on"].transform("min")
-    rated = frame.loc[undated, "benchmark"].str.startswith(ARENA)
-    frame.loc[undated, "released"] = pd.to_datetime(known["released"]).fillna(first.where(rated))
+    first = frame[undated].groupby("version")["first_rated"].transform("min")
+    frame.loc[undated, "released"] = known["released"].fillna(first)
     frame.loc[undated, "vendor"] = frame.loc[undated, "vendor"].fillna(known["vendor"])
     return frame
 
 
-def _imported(results: Path) -> pandas.DataFrame:
+def _of(frame: pandas.DataFrame, benchmarks: Sequence[str] | None) -> pandas.DataFrame:
+    return frame if benchmarks is None else frame[frame["benchmark"].isin(list(benchmarks))]
+
+
+def _imported(results: Path, benchmarks: Sequence[str] | None) -> pandas.DataFrame:
     import pandas as pd
 
     if not (Path(results) / database.NAME).exists():
         return pd.DataFrame()
-    found = database.query(results, "published_scores")
-    known = found["score"].notna()
-    return found[known].assign(from_import=True, provenance="published")
+    wanted = None if benchmarks is None else list(benchmarks)
+    found = database.query(results, "published_scores", benchmarks=wanted, arena=ARENA)
+    return found.assign(from_import=True, provenance="published")
 
 
 def _named(frame: pandas.DataFrame, column: str) -> pandas.DataFrame:
@@ -138,7 +149,7 @@ def _named(frame: pandas.DataFrame, column: str) -> pandas.DataFrame:
 def _plain(frame: pandas.DataFrame) -> pandas.DataFrame:
     import pandas as pd
 
-    whole = frame.reindex(columns=list(dict.fromkeys((*OBSERVATION_COLUMNS, *frame.columns))))
+    whole = frame.reindex(columns=list(dict.fromkeys((*OBSERVATION_COLUMNS, "first_rated", *frame.columns))))
     for column in NUMBERS:
         whole[column] = pd.to_numeric(whole[column])
     for column in DATES:
@@ -146,7 +157,7 @@ def _plain(frame: pandas.DataFrame) -> pandas.DataFrame:
     return whole.reset_index(drop=True)
 
 
-def own(results: Path) -> pandas.DataFrame:
+def own(results: Path, benchmarks: Sequence[str] | None = None) -> pandas.DataFrame:
     """The newest runs here: one row per target and task, and per target and macro mean; models of ours are left out.
 
     A benchmark of ours is `SUITE@VERSION/TASK`, or a known benchmark that the task is an alias of.
@@ -176,7 +187,7 @@ def own(results: Path) -> pandas.DataFrame:
             "provenance": "own",
         }
     )
-    return _plain(_dated(_named(frame, "raw")))
+    return _plain(_dated(_named(_of(frame, benchmarks), "raw")))
 
 
 def _model_name(catalog: object, spec: str) -> str:
@@ -228,7 +239,7 @@ def facts() -> Mapping[str, Mapping[str, Any]]:
     return found
 
 
-def combined(results: Path) -> pandas.DataFrame:
+def combined(results: Path, benchmarks: Sequence[str] | None = None) -> pandas.DataFrame:
     """Own and published on one scale, where at least LEAST_OVERLAP versions were measured by both; else neither's.
 
     Of such a benchmark, published scores are moved by the mean of own minus published over the shared versions, and
@@ -236,16 +247,17 @@ def combined(results: Path) -> pandas.DataFrame:
     """
     import pandas as pd
 
-    ours, theirs = own(results), published(results)
+    ours, theirs = own(results, benchmarks), published(results, benchmarks)
     parts = [
-        _together(ours[ours["benchmark"] == name], theirs[theirs["benchmark"] == name]) for name in overlap(results)
+        _together(ours[ours["benchmark"] == name], theirs[theirs["benchmark"] == name])
+        for name in overlap(ours, theirs)
     ]
     return pd.concat(parts, ignore_index=True) if parts else ours.iloc[:0]
 
 
-def overlap(results: Path) -> list[str]:
+def overlap(ours: pandas.DataFrame, theirs: pandas.DataFrame) -> list[str]:
     """Benchmarks whose own and published scores may stand on one scale."""
-    shared = own(results)[["benchmark", "model"]].merge(published(results)[["benchmark", "model"]]).drop_duplicates()
+    shared = ours[["benchmark", "model"]].merge(theirs[["benchmark", "model"]]).drop_duplicates()
     counted = shared.groupby("benchmark").size()
     return [str(name) for name in counted[counted >= LEAST_OVERLAP].index]
 

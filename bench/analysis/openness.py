@@ -107,7 +107,11 @@ def _best(known: Mapping[str, tuple[int, list[tuple[Any, str]]]], names: list[st
 def _times(
     spans: list[tuple[Any, str]], released: Any, open_at_least: str, as_of: pandas.Timestamp | None
 ) -> tuple[str | None, Any, Any]:
-    """(grade on that day, open since, closed since) of one version; nothing of one without a grade or a release."""
+    """(grade on that day, open since, closed since) of one version; nothing of one without a grade or a release.
+
+    Closed only where somebody could use it under a grade below the threshold: a model that was announced a month before
+    its weights came was not a closed model for that month.
+    """
     import pandas as pd
 
     from bench.catalog.grades import GRADES, at_least
@@ -119,5 +123,7 @@ def _times(
     )
     held = [level for start, level in dated if as_of is None or start <= as_of]
     opened = min((start for start, level in dated if at_least(GRADES[level], open_at_least)), default=pd.NaT)
-    closed = released if pd.isna(opened) or opened > released else pd.NaT
+    closed = min((start for start, level in dated if not at_least(GRADES[level], open_at_least)), default=pd.NaT)
+    if pd.notna(opened) and pd.notna(closed) and closed >= opened:
+        closed = pd.NaT
     return GRADES[held[-1] if held else dated[0][1]], opened, closed
