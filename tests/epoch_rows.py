@@ -9,9 +9,6 @@ import pandas as pd
 from bench.catalog.benchmarks import Benchmark, benchmarks
 from bench.catalog.names import match
 
-GEOBENCH = ("ACW Country %", 1.0)
-"""What the index was fitted with: `score`, `divisor`."""
-
 
 def in_index() -> dict[str, Benchmark]:
     return {name: fact for name, fact in benchmarks().items() if fact.in_index}
@@ -48,7 +45,6 @@ def grouped_as_published(seen: pd.DataFrame) -> pd.DataFrame:
 
 def _scores(folder: Path, fact: Benchmark) -> pd.DataFrame:
     reading = fact.layouts["hub"]
-    column, divisor = GEOBENCH if fact.id == "geobench" else (reading.score, float(reading.divisor))
     table = pd.read_csv(folder / f"{reading.file}.csv")
-    score = pd.to_numeric(table[column], errors="coerce") / divisor
+    score = pd.to_numeric(table[reading.score], errors="coerce") / float(reading.divisor)
     return pd.DataFrame({"raw": table["Model version"], "benchmark": fact.id, "score": score}).dropna()
