@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     import numpy
     import pandas
 
+    from bench.analysis.index_gap import Index
     from bench.frontier.answer import Gap
-    from bench.frontier.index import Fit
     from bench.frontier.scores import EffortRule, Rule, Scale
 
 HEADLINE = "eci"
@@ -64,8 +64,8 @@ class View:
     draws: numpy.ndarray | None
     observed: pandas.DataFrame
     """What the rows were made of: `observations`, of this benchmark, or of all for an index."""
-    fit: Fit | None = None
-    """Of an index."""
+    index: Index | None = None
+    """What an index was fitted to."""
     version: str | None = None
     """Of the benchmark, where only one of several could be shown: a snapshot of an arena."""
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from bench.analysis.gap import View
-from bench.analysis.index_gap import prepared_rows, rows_of
+from bench.analysis.index_gap import Index, of_capability, rows_of
 from bench.analysis.observations import regraded
 from bench.errors import ConfigError
 
@@ -30,7 +30,7 @@ def gap_sensitivity(results: Path, view: View) -> pandas.DataFrame:
     from bench.frontier import sensitivity
 
     asked = view.asked
-    others = _other_indices(results, view) if view.fit is not None else _other_rows(results, view)
+    others = _other_rows(results, view) if view.index is None else _other_indices(results, view, view.index)
     found = sensitivity.lines(
         view.rows,
         view.benchmark,
@@ -45,38 +45,40 @@ def gap_sensitivity(results: Path, view: View) -> pandas.DataFrame:
 def _other_rows(results: Path, view: View) -> Alternatives:
     from bench.frontier import sensitivity
 
-    asked, benchmark = view.asked, view.benchmark
-
     return sensitivity.alternatives(
         view.observed,
-        benchmark,
-        rule=cast("Rule", asked.rule),
-        effort_rule=cast("EffortRule", asked.effort_rule),
+        view.benchmark,
+        rule=cast("Rule", view.asked.rule),
+        effort_rule=cast("EffortRule", view.asked.effort_rule),
         at_grade=partial(_at, results, view),
     )
 
 
-def _other_indices(results: Path, view: View) -> Alternatives:
-    """Without each benchmark, warm-started, and at each grade; the fit itself does not depend on grades."""
-    from bench.frontier import index
+def _other_indices(results: Path, view: View, index: Index) -> Alternatives:
+    """Without each benchmark, and at each grade; grades don't change the fit."""
     from bench.frontier.sensitivity import THRESHOLDS
-
-    asked, fitted = view.asked, view.fit
-    assert fitted is not None
-    prepared = prepared_rows(view.observed, asked)
 
     def without(name: str) -> pandas.DataFrame | None:
         try:
-            fewer = index.without(prepared.rows, fitted, name)
-        except ConfigError:  # an anchor falls out: the line can't be told
+            return rows_of(view.observed, index, _scores_without(index, name, view.asked.confidence), view.asked)
+        except ConfigError:  # an anchor falls out, or too few are left: the line can't be told
             return None
-        return rows_of(view.observed, prepared.members, fewer.models, asked)
 
     def at(grade: str) -> pandas.DataFrame:
-        return rows_of(_at(results, view, grade), prepared.members, fitted.models, asked)
+        return rows_of(_at(results, view, grade), index, index.scores, view.asked)
 
-    fewer = {("leave one benchmark out", name): partial(without, name) for name in fitted.benchmarks["benchmark"]}
+    fewer = {("leave one benchmark out", name): partial(without, name) for name in index.benchmarks}
     return {**fewer, **{("open at least", grade): partial(at, grade) for grade in THRESHOLDS}}
+
+
+def _scores_without(index: Index, name: str, confidence: float) -> pandas.DataFrame:
+    """Refitted without that benchmark; of a capability, placed by the others on the same scale."""
+    from bench.frontier.index import without
+
+    if index.capability is None:
+        return without(index.prepared.rows, index.fit, name).models
+    rest = tuple(other for other in index.benchmarks if other != name)
+    return of_capability(index.prepared, index.fit, index.capability, rest, confidence)
 
 
 def _at(results: Path, view: View, grade: str) -> pandas.DataFrame:

@@ -1,10 +1,11 @@
-"""The gap on one index fitted over all benchmarks, or on one capability's."""
+"""The gap on one index fitted over all benchmarks here, or on one capability's."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, cast, get_args
 
 from bench.analysis.gap import Asked, IndexScale, View, measured, observed, until, z_of
 from bench.errors import ConfigError, nearest
@@ -20,6 +21,25 @@ if TYPE_CHECKING:
 REFITS = 500
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Index:
+    """A fitted index, and what it was fitted to."""
+
+    fit: Fit
+    prepared: Prepared
+    capability: str | None
+    """Of which benchmarks the scores of models are; None = of all."""
+    scores: pandas.DataFrame
+    """`model` (the group of versions), `index`, `stderr`."""
+    benchmarks: tuple[str, ...]
+    """That the scores of models are of."""
+
+    @property
+    def name(self) -> str:
+        what = f"{self.capability} index" if self.capability else "index"
+        return f"the {what} over {len(self.benchmarks)} benchmarks"
+
+
 def index_gap(
     results: Path,
     asked: Asked | None = None,
@@ -33,95 +53,100 @@ def index_gap(
     Difficulties and slopes are fitted to all scores, also to those after `as_of`: they are the ruler, not what is
     measured. Refits are kept in `results/cache/index`. ConfigError where the scores don't make an index.
     """
-    from bench.frontier import index
-
     asked = asked or Asked()
-    found = observed(results, asked)
-    prepared = prepared_rows(found, asked)
-    fitted = index.fit(prepared.rows)
-    drawn = None
-    if capability is None:
-        told = fitted.models
-        if refits:
-            cache = Path(results) / "cache" / "index"
-            drawn = index.refits(prepared.rows, fitted, refits, asked.seed, cache, progress)
-    else:
-        told = _of_capability(prepared.rows, fitted, capability, asked.confidence)
-    rows = rows_of(found, prepared.members, told, asked)
-    benchmark = IndexScale(
-        name=f"the {capability + ' ' if capability else ''}index over {len(fitted.benchmarks)} benchmarks"
-    )
-    placed = None if drawn is None else drawn[:, [told["model"].tolist().index(name) for name in rows["version"]]]
-    placed = _conditional(rows, asked) if placed is None and capability is not None else placed
+    found = observed(results, asked, _of_index())
+    fitted = _fitted(found, asked, capability)
+    rows = rows_of(found, fitted, fitted.scores, asked)
+    drawn = _draws(results, rows, fitted, asked, refits, progress)
     return View(
-        benchmark=benchmark,
+        benchmark=IndexScale(name=fitted.name),
         asked=asked,
-        gap=measured(rows, benchmark, asked, placed),
+        gap=measured(rows, IndexScale(name=fitted.name), asked, drawn),
         rows=rows,
-        draws=placed,
+        draws=drawn,
         observed=found,
-        fit=fitted,
+        index=fitted,
     )
 
 
 def index_fit(results: Path, asked: Asked | None = None) -> Fit:
     """The index alone: `models`, `benchmarks` and what was left out, as DataFrames of the fit."""
-    from bench.frontier import index
-
     asked = asked or Asked()
-    return index.fit(prepared_rows(observed(results, asked), asked).rows)
+    return _fitted(observed(results, asked, _of_index()), asked, None).fit
 
 
-def prepared_rows(found: pandas.DataFrame, asked: Asked) -> Prepared:
+def _of_index() -> list[str]:
+    from bench.catalog.benchmarks import benchmarks
+
+    return [name for name, told in benchmarks().items() if told.in_index]
+
+
+def _fitted(found: pandas.DataFrame, asked: Asked, capability: str | None) -> Index:
     from bench.catalog.benchmarks import benchmarks
     from bench.frontier import index
 
-    facts = {name: told for name, told in benchmarks().items() if told.in_index}
+    facts = {name: benchmarks()[name] for name in _of_index()}
     rule, effort_rule = cast("Rule", asked.rule), cast("EffortRule", asked.effort_rule)
-    return index.index_rows(found, facts, rule=rule, effort_rule=effort_rule)
+    prepared = index.index_rows(found, facts, rule=rule, effort_rule=effort_rule)
+    fitted = index.fit(prepared.rows)
+    used = tuple(fitted.benchmarks["benchmark"])
+    if capability is None:
+        return Index(fit=fitted, prepared=prepared, capability=None, scores=fitted.models, benchmarks=used)
+    inside = tuple(name for name in used if capability in facts[name].capability)
+    scores = of_capability(prepared, fitted, capability, inside, asked.confidence)
+    return Index(fit=fitted, prepared=prepared, capability=capability, scores=scores, benchmarks=inside)
 
 
-def _of_capability(rows: pandas.DataFrame, fitted: Fit, capability: str, confidence: float) -> pandas.DataFrame:
-    """`model, index, stderr` on the benchmarks of one capability."""
-    from typing import get_args
-
-    from bench.catalog.benchmarks import Capability, benchmarks
+def of_capability(
+    prepared: Prepared, fitted: Fit, capability: str, inside: tuple[str, ...], confidence: float
+) -> pandas.DataFrame:
+    """`model, index, stderr` of every model asked enough of these benchmarks; ConfigError where they are too few."""
+    from bench.catalog.benchmarks import Capability
     from bench.frontier import index
 
     known = get_args(Capability)
     if capability not in known:
-        raise ConfigError(f"capability {capability!r} is none of {', '.join(known)}{nearest(capability, known)}")
-    inside = [name for name, told in benchmarks().items() if told.in_index and capability in told.capability]
-    found = index.of_capability(rows, fitted, capability, inside, confidence=confidence)
+        raise ConfigError(f"no capability is called {capability!r}{nearest(capability, known)}")
+    found = index.of_capability(prepared.rows, fitted, capability, inside, confidence=confidence)
     if found.reason is not None:
         raise ConfigError(f"no {capability} index: {found.reason}; import more scores, or ask for another capability")
     reach = (found.models["high"] - found.models["low"]) / (2 * z_of(confidence))
     return found.models.assign(stderr=reach)
 
 
-def _conditional(rows: pandas.DataFrame, asked: Asked) -> numpy.ndarray | None:
-    """Draws where each model has an error but there are no refits: of a capability alone."""
-    from bench.frontier import posterior
+def _draws(
+    results: Path,
+    rows: pandas.DataFrame,
+    fitted: Index,
+    asked: Asked,
+    refits: int,
+    progress: Callable[[int, int], None] | None,
+) -> numpy.ndarray | None:
+    """Refits, a column per row; of one capability, draws from each model's own error on the frozen scale."""
+    from bench.frontier import index, posterior
 
-    return posterior.draws(rows, IndexScale(), n=asked.draws, seed=asked.seed) if len(rows) and asked.draws else None
+    if not len(rows) or not refits:
+        return None
+    if fitted.capability is not None:
+        return posterior.draws(rows, IndexScale(), n=asked.draws, seed=asked.seed)
+    cache = Path(results) / "cache" / "index"
+    drawn = index.refits(fitted.prepared.rows, fitted.fit, refits, asked.seed, cache, progress)
+    place = {name: n for n, name in enumerate(fitted.fit.models["model"])}
+    return drawn[:, [place[name] for name in rows["version"]]]
 
 
-def rows_of(
-    found: pandas.DataFrame, members: pandas.DataFrame, fitted: pandas.DataFrame, asked: Asked
-) -> pandas.DataFrame:
+def rows_of(found: pandas.DataFrame, fitted: Index, scores: pandas.DataFrame, asked: Asked) -> pandas.DataFrame:
     """Rows of `measure`, one per group of versions and class; `version` is the group's name."""
-    from bench.frontier import scores
+    from bench.frontier import scores as scoring
 
     facts = found.drop_duplicates("version").set_index("version")
-    columns = ["label", "vendor", "open_since", "closed_since", "source"]
-    known = members.join(facts[columns], on="version").sort_values("released", kind="stable")
-    first = known.groupby("group").agg(
-        {"model": "first", "label": "first", "vendor": "first", "released": "min", "open_since": "min",
-         "closed_since": "min", "source": "first"}
-    )  # fmt: skip
-    told = fitted[["model", "index", "stderr"]].rename(columns={"model": "group", "index": "score"})
-    frame = told.join(first, on="group").rename(columns={"group": "version"})
-    frame = frame.assign(benchmark="index", effort=None, provenance=asked.provenance)
-    rows = scores.rows(frame, IndexScale())
+    told = ["label", "vendor", "open_since", "closed_since", "source"]
+    known = fitted.prepared.members.join(facts[told], on="version").sort_values("released", kind="stable")
+    earliest = dict.fromkeys(("released", "open_since", "closed_since"), "min")
+    first = known.groupby("group").agg(dict.fromkeys(("model", "label", "vendor", "source"), "first") | earliest)
+    plain = scores[["model", "index", "stderr"]].rename(columns={"model": "group", "index": "score"})
+    frame = plain.join(first, on="group").rename(columns={"group": "version"})
+    rows = scoring.rows(frame.assign(benchmark="index", effort=None, provenance=asked.provenance), IndexScale())
     kept: pandas.DataFrame = rows[until(rows, asked.as_of)].reset_index(drop=True)
+    kept.attrs["rules"] = (fitted.prepared.method, fitted.fit.method)
     return kept

@@ -29,8 +29,8 @@ LEAST_OVERLAP = 3
 """Models that both measured, below which own and published scores are never brought onto one scale."""
 
 OBSERVATION_COLUMNS = (
-    "raw", "model", "version", "effort", "host", "label", "vendor", "released", "benchmark", "benchmark_version", "score",
-    "stderr", "n_items", "shots", "scaffold", "evaluated_on", "source", "licence", "provenance",
+    "raw", "model", "version", "effort", "host", "label", "vendor", "released", "benchmark", "benchmark_version",
+    "score", "stderr", "n_items", "shots", "scaffold", "evaluated_on", "source", "licence", "provenance",
     "grade", "open_since", "closed_since",
 )  # fmt: skip
 NUMBERS = ("score", "stderr", "n_items", "shots")
