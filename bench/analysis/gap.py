@@ -126,8 +126,11 @@ def scale_of(name: str, found: pandas.DataFrame) -> Scale:
     if name in seen:
         return IndexScale(id=name, name=name, unit="proportion", scale=_scale(found[found["benchmark"] == name]))
     if told is not None:
-        have = ", ".join(sorted(seen)[:8])
-        raise ConfigError(f"no score on {told.id} is here; import some (`bench import`); there are: {have} …")
+        have = f"there are scores on {', '.join(sorted(seen)[:8])} …" if seen else "there are none on any benchmark"
+        raise ConfigError(
+            f"no score of that provenance on {told.id} is here: {have}; `bench import` takes published ones, "
+            "`bench run` makes own ones"
+        )
     raise ConfigError(f"benchmark {name!r} is unknown{nearest(name, seen | set(benchmarks()))}")
 
 

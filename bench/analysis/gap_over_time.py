@@ -76,7 +76,7 @@ def gap_rows(view: View) -> pandas.DataFrame:
     import numpy as np
 
     rows = _in_unit(view)
-    if view.index is not None and view.index.capability is None and view.draws is not None:
+    if view.index is not None and view.index.scores is view.index.fit.models and view.draws is not None:
         tail = 50 * (1 - view.asked.confidence)
         with np.errstate(all="ignore"):
             low, high = np.nanpercentile(view.draws, [tail, 100 - tail], axis=0)

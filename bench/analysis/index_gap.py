@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, cast, get_args
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from bench.frontier.scores import EffortRule, Rule
 
 REFITS = 500
+NOTHING_OWN = "nothing measured here stands on the index"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -51,11 +53,16 @@ def index_gap(
     """The gap on one index fitted over all benchmarks here, or on one capability's; intervals from `refits` refits.
 
     Difficulties and slopes are fitted to all scores, also to those after `as_of`: they are the ruler, not what is
-    measured. Refits are kept in `results/cache/index`. ConfigError where the scores don't make an index.
+    measured. Refits are kept in `results/cache/index`. Own scores are placed on the index of the published ones, each
+    target by at least three benchmarks. ConfigError where the scores don't make an index.
     """
     asked = asked or Asked()
     found = observed(results, asked, _of_index())
-    fitted = _fitted(found, asked, capability)
+    if asked.provenance == "own":
+        published = observed(results, replace(asked, provenance="published"), _of_index())
+        fitted = _placed(found, _fitted(published, asked, capability), asked)
+    else:
+        fitted = _fitted(found, asked, capability)
     rows = rows_of(found, fitted, fitted.scores, asked)
     drawn = _draws(results, rows, fitted, asked, refits, progress)
     return View(
@@ -81,18 +88,50 @@ def _of_index() -> list[str]:
     return [name for name, told in benchmarks().items() if told.in_index]
 
 
-def _fitted(found: pandas.DataFrame, asked: Asked, capability: str | None) -> Index:
+def _placed(found: pandas.DataFrame, ruler: Index, asked: Asked) -> Index:
+    """What was measured here, on the frozen difficulties of `ruler`; targets with too few benchmarks are left out."""
+    import pandas as pd
+
+    from bench.frontier import index
+
+    if found.empty:
+        raise ConfigError(f"{NOTHING_OWN}: no score on a benchmark of it was measured here")
+    prepared = _prepared(found, asked, since=None)
+    rows = prepared.rows[prepared.rows["benchmark"].isin(ruler.benchmarks)]
+    told = [(model, index.place(part, ruler.fit, confidence=asked.confidence)) for model, part in rows.groupby("model")]
+    z = z_of(asked.confidence)
+    known = [(model, p.index, _reach(p.low, p.high) / z) for model, p in told if p.index is not None]
+    if not known:
+        raise ConfigError(f"{NOTHING_OWN}: {'; '.join(sorted({p.reason for _, p in told if p.reason is not None}))}")
+    scores = pd.DataFrame(known, columns=["model", "index", "stderr"])
+    return replace(ruler, prepared=prepared, scores=scores)
+
+
+def _reach(low: float | None, high: float | None) -> float:
+    """Half the width of an interval; NaN where an end is open."""
+    return float("nan") if low is None or high is None else (high - low) / 2
+
+
+def _prepared(found: pandas.DataFrame, asked: Asked, since: dt.date | None) -> Prepared:
     from bench.catalog.benchmarks import benchmarks
     from bench.frontier import index
 
     facts = {name: benchmarks()[name] for name in _of_index()}
     rule, effort_rule = cast("Rule", asked.rule), cast("EffortRule", asked.effort_rule)
-    prepared = index.index_rows(found, facts, rule=rule, effort_rule=effort_rule)
+    return index.index_rows(found, facts, rule=rule, effort_rule=effort_rule, since=since)
+
+
+def _fitted(found: pandas.DataFrame, asked: Asked, capability: str | None) -> Index:
+    from bench.catalog.benchmarks import benchmarks
+    from bench.frontier import index
+    from bench.frontier.index.prepare import SINCE
+
+    prepared = _prepared(found, asked, SINCE)
     fitted = index.fit(prepared.rows)
     used = tuple(fitted.benchmarks["benchmark"])
     if capability is None:
         return Index(fit=fitted, prepared=prepared, capability=None, scores=fitted.models, benchmarks=used)
-    inside = tuple(name for name in used if capability in facts[name].capability)
+    inside = tuple(name for name in used if capability in benchmarks()[name].capability)
     scores = of_capability(prepared, fitted, capability, inside, asked.confidence)
     return Index(fit=fitted, prepared=prepared, capability=capability, scores=scores, benchmarks=inside)
 
@@ -127,7 +166,7 @@ def _draws(
 
     if not len(rows) or not refits:
         return None
-    if fitted.capability is not None:
+    if fitted.scores is not fitted.fit.models:  # placed one by one, on a scale taken as known
         return posterior.draws(rows, IndexScale(), n=asked.draws, seed=asked.seed)
     cache = Path(results) / "cache" / "index"
     drawn = index.refits(fitted.prepared.rows, fitted.fit, refits, asked.seed, cache, progress)
