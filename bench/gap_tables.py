@@ -15,6 +15,10 @@ OVERVIEW_COLUMNS = (
     "horizontal [months]", "closed/open", "age [days]",
 )  # fmt: skip
 SENSITIVITY_COLUMNS = ("line", "what", "gap [points]", "lag [months]", "time to match [months]")
+CORRECTED_COLUMNS = (
+    "method", "gap [points]", "95% interval", "closed (how often chosen)", "open (how often chosen)", "closed/open",
+    "items",
+)  # fmt: skip
 OVERVIEW_NOTE = (
     "Scores and gaps in points of the benchmark (percent, chance taken off, or its own). [90% intervals]. Time to "
     "match: Kaplan–Meier median, then how many of the closed records were matched. Horizontal: with no tolerance / "
@@ -55,7 +59,7 @@ def cells(found: Gap) -> list[tuple[str, str, str, str]]:
             "within error: lag now [months]",
             lag_words(near.lag_state, near.lag_months),
             "",
-            f"open counts as equal when not distinguishable (z = {near.z:.2f})",
+            f"open counts as equal when not distinguishable (z = {number(near.z, 2)})",
         ),
         (
             "within error: time to match",
@@ -140,6 +144,22 @@ def sensitivity(frame: pandas.DataFrame) -> list[list[str]]:
             still.setdefault(line, []).append(what)
     unmoved = [[line, f"{', '.join(names)}: no change", *rows[0][2:]] for line, names in still.items()]
     return [*rows[:1], *sorted(moved + unmoved, key=lambda row: [r[0] for r in rows].index(row[0]))]
+
+
+def corrected(frame: pandas.DataFrame) -> list[list[str]]:
+    """Rows of CORRECTED_COLUMNS from `analysis.own_frontier_gap`, in percentage points."""
+    return [
+        [
+            str(row["method"]),
+            number(100 * row["gap"]),
+            interval(100 * row["ci_low"], 100 * row["ci_high"]),
+            f"{row['closed']} ({row['closed_share']:.0%})",
+            f"{row['open']} ({row['open_share']:.0%})",
+            f"{row['n_closed']}/{row['n_open']}",
+            str(row["n_items"]),
+        ]
+        for row in frame.to_dict("records")
+    ]
 
 
 def number(value: Any, digits: int = 1, none: str = UNKNOWN) -> str:
