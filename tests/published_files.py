@@ -13,7 +13,7 @@ HUB: dict[str, str] = {
         "Training compute (FLOP),Confidence,Model name,Description,Display name\n"
         "ace-1_high,140.5,2025-03-01,Ace Lab,Atlantis,API access,1e25,Likely,Ace 1,,Ace 1 (high)\n"
         "oak-7b,101.25,2024-02-03,Oak,Atlantis,Open weights (non-commercial),,,Oak 7B,,Oak 7B\n"
-        'elm-2,,2024-05-01,"Elm, Inc.",Atlantis,Unreleased,,,Elm 2,"two\nlines",Elm 2\n'
+        'elm-2,,2025-06-01,"Elm, Inc.",Atlantis,Unreleased,,,Elm 2,"two\nlines",Elm 2\n'
         ",99,2024-05-01,,,API access,,,,,\n"
     ),
     "gpqa_diamond.csv": (
@@ -44,6 +44,7 @@ HUB: dict[str, str] = {
         "Model version,Time horizon,Release date,Organization,Country,Training compute (FLOP),Training compute notes,"
         "CI_high,CI_low,Source,Source link,average_score,Notes,Time Horizon (80%),METR version,id\n"
         "ace-1_high,718.5,2025-03-01,Ace Lab,Atlantis,,,3949.7,319.3,,,0.79,,69.9,METR-Horizon-v1.1,x\n"
+        "ace-1_high,600.5,2025-03-01,Ace Lab,Atlantis,,,,,,,0.77,,,,y\n"
     ),
     "webdev_arena_external.csv": (
         "Model version,Arena Score,Release date,Organization,Country,Training compute (FLOP),Training compute notes,"
@@ -101,6 +102,14 @@ AIRTABLE: dict[str, str] = {
     ),
     "external_benchmark_deepresearch.csv": (
         "\ufeffid,Average score,Model version,Agent,Notes,Source,Source link\nx,53.6%,ace-1_high,checked,,,\n"
+    ),
+    "external_benchmark_terminal_bench.csv": (
+        "\ufeffid,Agent,Model version,Accuracy mean,Accuracy SE,Notes,Source,Source link\n"
+        "x,Goose,ace-1_high,60.3%,1.1%,,,\n"
+    ),
+    "external_benchmark_metr.csv": (
+        "\ufeffid,Model version,CI_high,CI_low,Time horizon,Source,Source link,average_score,Notes\n"
+        "x,ace-1_high,900.5,300.5,600.5,,,0.77,\n"
     ),
     "benchmark_optim.csv": (
         "benchmark,optimized_for,is_coding,is_math,benchmark_release_date,source\nMMLU,TRUE,FALSE,FALSE,2020/09/07,\n"

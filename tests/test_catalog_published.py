@@ -58,6 +58,20 @@ def test_every_benchmark_is_known_and_every_score_in_its_range() -> None:
     assert len(set(SCORES.benchmark)) >= 13
 
 
+def test_figures_of_one_benchmark_are_all_of_one_version_and_that_of_the_file_they_are_from() -> None:
+    told = SCORES.groupby("benchmark").benchmark_version
+    assert (told.nunique(dropna=False) == 1).all()
+    named = {str(name): version for name, version in told.first().items() if version is not None}
+    dated = {"eci": "2026-04-08", "lmarena-text": "2025-12-17", "lmarena-text-style": "2025-12-17"}
+    assert {name: named.pop(name) for name in dated} == dated
+    assert pd.Timestamp(dated["eci"]) == SCORES[SCORES.benchmark == "eci"].released.max()
+    assert named == {
+        name: version
+        for name in SCORES.benchmark.unique()
+        if (hub := benchmarks()[name].layouts.get("hub")) and (version := hub.version)
+    }
+
+
 def test_a_version_has_one_score_per_benchmark_and_one_day_of_release() -> None:
     assert not SCORES.duplicated(["version", "benchmark"]).any()
     assert (SCORES.groupby("version").released.nunique() == 1).all()

@@ -103,7 +103,7 @@ def test_every_row_of_the_hub_is_kept_or_skipped_for_a_reason(hub: Published) ->
         ),
         "gpqa_diamond.csv": (5, 3, {"no score": 1, "a score outside of 0 to 1 after division": 1}),
         "lech_mazur_writing_external.csv": (1, 1, {}),
-        "metr_time_horizons_external.csv": (1, 1, {}),
+        "metr_time_horizons_external.csv": (2, 2, {}),
         "mmlu_external.csv": (3, 1, {"no model version": 1, "no score": 1}),
         "puddle_jump_external.csv": (1, 1, {}),
         "shell_money_external.csv": (1, 1, {}),
@@ -115,10 +115,9 @@ def test_every_row_of_the_hub_is_kept_or_skipped_for_a_reason(hub: Published) ->
 def test_units_of_neighbouring_files_become_ours(hub: Published) -> None:
     assert only(hub, "aider-polyglot")["score"] == 0.88
     assert only(hub, "lech-mazur-writing")["score"] == pytest.approx(0.873)
-    horizon = only(hub, "metr-time-horizon")
+    horizon = scores(hub, "metr-time-horizon")[0]
     assert (horizon["score"], horizon["scale"]) == (718.5, "points")
     assert (horizon["score_low"], horizon["score_high"], horizon.get("stderr")) == (319.3, 3949.7, None)
-    assert horizon["benchmark_version"] == "METR-Horizon-v1.1"
 
 
 def test_several_runs_of_a_model_are_all_kept_with_their_conditions(hub: Published) -> None:
@@ -170,6 +169,31 @@ def test_access_begins_on_the_day_of_release_and_unknown_grades_are_no_grades(hu
     assert [(row["model"], row["score"]) for row in scores(hub, "eci")] == [("ace-1_high", 140.5), ("oak-7b", 101.25)]
 
 
+def test_two_layouts_of_one_benchmark_tell_which_version_of_it_they_hold(hub: Published, airtable: Published) -> None:
+    def versions(found: Published, benchmark: str) -> list[str | None]:
+        return [row.get("benchmark_version") for row in scores(found, benchmark)]
+
+    assert versions(hub, "terminal-bench") == ["2.0", "2.0"]
+    assert versions(airtable, "terminal-bench") == ["1.0"]
+    assert versions(hub, "metr-time-horizon") == ["METR-Horizon-v1.1", "METR-Horizon-v1"]  # a blank is the first one
+    assert versions(airtable, "metr-time-horizon") == ["METR-Horizon-v1"]
+    assert versions(airtable, "livebench") == ["LiveBench-2024-11-25"]
+    assert versions(hub, "gpqa-diamond") == [None, None, None]
+
+
+def test_each_fit_of_the_index_is_a_snapshot_of_the_day_of_its_newest_model(hub: Published, newest: Published) -> None:
+    assert {row["benchmark_version"] for row in scores(hub, "eci")} == {
+        "2025-03-01"
+    }  # elm-2 is newer, but has no index
+    assert {row["benchmark_version"] for row in scores(newest, "eci")} == {"2025-08-07"}
+
+
+def test_an_index_without_any_date_is_of_no_version_that_is_known(tmp_path: Path) -> None:
+    files = {"eci_scores.csv": "Model,eci,date\nAce 1,140.5,\nElm 2,120,soon\n"}
+    found = epoch.read_published(folder(tmp_path, files))
+    assert [row.get("benchmark_version") for row in scores(found, "eci")] == [None, None]
+
+
 # ------------------------------------------------------------------------------------------------------------ 2025
 
 
@@ -182,6 +206,8 @@ def test_every_row_of_the_airtable_export_is_kept_or_skipped_for_a_reason(airtab
         "external_benchmark_balrog.csv": (1, 1, {}),
         "external_benchmark_deepresearch.csv": (1, 1, {}),
         "external_benchmark_livebench.csv": (1, 1, {}),
+        "external_benchmark_metr.csv": (1, 1, {}),
+        "external_benchmark_terminal_bench.csv": (1, 1, {}),
         "model_versions.csv": (2, 0, {"names and dates for the rows of other files": 2}),
     }
 
@@ -316,6 +342,9 @@ def test_the_real_scores_are_proportions_with_the_published_values() -> None:
     assert gpqa["gpt-5.1-2025-11-13_high"] == pytest.approx(0.88, abs=0.03)
     index = {row["model"]: row["score"] for row in scores(found, "eci")}
     assert len(index) == 348
+    assert {row["benchmark_version"] for row in scores(found, "eci")} == {"2026-04-08"}
+    earlier = epoch.read_published(real("epoch_eci_2026-02"))
+    assert {row["benchmark_version"] for row in earlier.scores} == {"2025-12-17"}
     assert max(index.values()) == pytest.approx(157.94353188772644)
     assert all(0 <= row["score"] <= 1 for row in found.scores if row["scale"] == "proportion")
     assert {row["benchmark"] for row in found.scores if row["scale"] == "points"} == {

@@ -34,6 +34,8 @@ class Reading(Noun):
 
     file: str
     """Stem of the file's name."""
+    version: str | None = None
+    """Of the benchmark, for rows that name none themselves; other layouts may hold another one."""
     task: str | None = None
     """The value of the column `task` (or the category of a leaderboard) where one file holds many benchmarks."""
     score: str

@@ -20,11 +20,12 @@ NUMBERS = {"published": ("score", "stderr"), "access": ()}
 
 
 def scores() -> pd.DataFrame:
-    """One row per version and benchmark, its best effort's: model, version, vendor, released, benchmark, score, stderr,
-    effort, evaluated_on, source, source_2, licence.
+    """One row per version and benchmark, its best effort's: model, version, vendor, released, benchmark,
+    benchmark_version, score, stderr, effort, evaluated_on, source, source_2, licence.
 
-    `score` in the benchmark's unit (`bench.catalog.benchmarks`), proportions to three places, points to one or none.
-    Unknown is NaN, NaT or None, never 0.
+    `benchmark_version` is what the importers call it, so the same figures imported are of the same one; None where
+    nobody tells versions apart. `score` in the benchmark's unit (`bench.catalog.benchmarks`), proportions to three
+    places, points to one or none. Unknown is NaN, NaT or None, never 0.
     """
     return _read("published").copy()
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.errors import ConfigError
-from bench.imports import epoch_files
+from bench.imports import epoch_files, epoch_rows
 from bench.imports.opened import glance, opened
 from bench.imports.tabular import header_of
 
@@ -39,4 +39,4 @@ def read_published(path: Path) -> Published:
     layouts = sorted({file.kind.layout for file in files if file.kind.layout})
     if len(layouts) > 1:
         raise ConfigError(f"{path} holds {' and '.join(layouts)}, which tell the same scores; import one of them")
-    return epoch_files.published(found, files, ", ".join(layouts))
+    return epoch_rows.published(found, files, ", ".join(layouts))

@@ -38,6 +38,8 @@ class Column:
     benchmark: str
     scale: str
     score: str
+    version: str | None = None
+    """Of the benchmark, where the row names none."""
     divisor: float = 1.0
     stderr: str | None = None
     stderr_divisor: float = 1.0
@@ -78,6 +80,7 @@ def _known(item: Benchmark, reading: Reading) -> Column:
         benchmark=item.id,
         scale=item.scale,
         score=reading.score,
+        version=reading.version,
         divisor=reading.divisor,
         stderr=reading.stderr,
         stderr_divisor=reading.stderr_by(),
@@ -92,7 +95,7 @@ def _checked(column: Column, told: Row | None, notes: list[str], table: Table) -
     if factor is None or factor <= 0 or column.scale != "proportion" or abs(factor * column.divisor - 1) < 1e-9:
         return column
     notes.append(f"{table.where}: {column.score!r} is divided by {1 / factor:g}, as its metadata say")
-    same = {name: getattr(column, name) for name in ("benchmark", "scale", "score", "stderr", "low", "high")}
+    same = {name: getattr(column, name) for name in ("benchmark", "scale", "score", "version", "stderr", "low", "high")}
     return Column(**same, divisor=1 / factor, stderr_divisor=1 / factor)
 
 
@@ -149,7 +152,7 @@ def _is_numbers(table: Table, column: str) -> bool:
 def _scores(columns: Sequence[Column], row: Row) -> Sequence[Mapping[str, Any]] | str:
     conditions = _conditions(row)
     found = [_score(column, row) for column in columns]
-    kept = [{**conditions, **score} for score in found if not isinstance(score, str)]
+    kept = [_told_together(conditions, score) for score in found if not isinstance(score, str)]
     reasons = [why for why in found if isinstance(why, str)]
     return kept or (OUT_OF_RANGE if OUT_OF_RANGE in reasons else NO_SCORE)
 
@@ -163,7 +166,7 @@ def _score(column: Column, row: Row) -> Mapping[str, Any] | str:
     if not points and not 0 <= value <= 1:
         return OUT_OF_RANGE
     stderr = share(row.get(column.stderr), column.stderr_divisor) if column.stderr else None
-    found = {"benchmark": column.benchmark, "score": value, "scale": column.scale}
+    found = {"benchmark": column.benchmark, "benchmark_version": column.version, "score": value, "scale": column.scale}
     return {**found, **_spread(column, row, value), **({"stderr": stderr} if _likely(stderr, value, points) else {})}
 
 
@@ -190,6 +193,12 @@ def _conditions(row: Row) -> dict[str, Any]:
     return {**found, "shots": count(row.get("Shots")), "evaluated_on": day(first(row, *EVALUATED))}
 
 
+def _told_together(conditions: Mapping[str, Any], score: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The version that the row itself names goes before the one of its layout."""
+    version = conditions.get("benchmark_version") or score["benchmark_version"]
+    return {**conditions, **score, "benchmark_version": version}
+
+
 # --------------------------------------------------------------------------------------------- Epoch's own runs of 2025
 
 
@@ -209,7 +218,9 @@ def _of_run(tasks: Mapping[str, Column], row: Row) -> Sequence[Mapping[str, Any]
     found = _score(column, row)
     if isinstance(found, str):
         return found
-    return [{**_conditions(row), **found, "stderr": _of_scorer(row.get("Scores", ""), float(found["score"]))}]
+    return [
+        {**_told_together(_conditions(row), found), "stderr": _of_scorer(row.get("Scores", ""), float(found["score"]))}
+    ]
 
 
 def _of_scorer(told: str, best: float) -> float | None:
