@@ -115,6 +115,8 @@ def _show(view: View, sensitivity: pandas.DataFrame | None) -> None:
     console = terminal.console()
     console.print(view.gap.paragraph(), soft_wrap=not console.is_terminal)
     console.print()
+    if view.gap.gap.points is None:
+        return
     print_table(gap_tables.COLUMNS, gap_tables.cells(view.gap))
     if sensitivity is not None and len(sensitivity):
         console.print("\nHow the answer moves with each choice:", style="bold")
