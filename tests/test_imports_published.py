@@ -7,18 +7,22 @@ import math
 import signal
 import subprocess
 import sys
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
 from bench import database, imports, runs
+from bench.cli import app, importing
 from bench.errors import ConfigError, RunError
 from bench.imports import published
 from bench.imports.published import Published, RowCount
 from tests.published_files import HUB, folder
 
 SCORE = {"model": "ace-1", "benchmark": "mmlu", "score": 0.5, "scale": "proportion"}
+PRICE = {"provider": "ace", "model": "ace-1", "usd_per_mtok_in": Decimal(1), "usd_per_mtok_out": Decimal(2)}
 CLI = [sys.executable, "-c", "from bench.cli import main; main()"]
 
 
@@ -213,6 +217,39 @@ def test_published_figures_are_in_no_report_of_what_was_measured(tmp_path: Path)
     ]
 
 
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        (
+            {},
+            "an import of 1 score and 1 grade of access, nothing that was measured here; "
+            "`bench gap` and `bench models show NAME` read it",
+        ),
+        (
+            {"scores": (), "access": (), "prices": (PRICE, {**PRICE, "model": "ace-2"})},
+            "an import of 2 list prices, nothing that was measured here; "
+            "`bench prices NAME` and `bench models show NAME` read it",
+        ),
+    ],
+)
+def test_a_report_of_an_import_says_what_it_is_and_who_reads_it(
+    changes: dict[str, Any], says: str, tmp_path: Path
+) -> None:
+    summary = published.write("made", made(**changes), tmp_path)
+    done = CliRunner().invoke(app, ["report", summary.run_id, "--results", str(tmp_path)])
+    assert (done.exit_code, done.stdout) == (0, ""), done.output
+    assert done.stderr == f"{summary.run_id} is {says}\n"
+
+
+def test_runs_that_are_no_imports_are_left_for_another_answer(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    summary = published.write("made", made(), tmp_path)
+    database.build(tmp_path)
+    assert importing.tell_imported(tmp_path, [summary.run_id, "begun"]) == ["begun"]
+    assert capsys.readouterr().err.startswith(f"{summary.run_id} is an import of 1 score")
+
+
 def test_the_verb_prints_the_table_and_indexes_at_once(tmp_path: Path) -> None:
     hub, results = folder(tmp_path / "hub", HUB), tmp_path / "results"
     done = subprocess.run(
@@ -225,7 +262,7 @@ def test_the_verb_prints_the_table_and_indexes_at_once(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     lines = [line.split() for line in done.stdout.splitlines()]
     assert lines[0] == ["file", "read", "kept", "skipped", "why"]
-    assert lines[-1] == ["total", "23", "15", "8"]
+    assert lines[-1] == ["total", "24", "16", "8"]
     assert any(line[:4] == ["gpqa_diamond.csv", "5", "3", "2"] for line in lines)
     assert "is a run now" in done.stderr
     assert (results / database.NAME).exists()

@@ -347,8 +347,12 @@ def _show_report(
             console.print(table)
             console.print()
     if found.empty and not quiet:
-        told = f"not judged yet: {', '.join(run_ids)}" if run_ids else f"no finished run in {results}/runs yet"
-        print(f"{told}; `bench run` goes on with what was interrupted, or begins", file=sys.stderr)
+        from bench.cli import importing
+
+        left = importing.tell_imported(results, run_ids or [])
+        told = f"not judged yet: {', '.join(left)}" if left else f"no finished run in {results}/runs yet"
+        if left or not run_ids:
+            print(f"{told}; `bench run` goes on with what was interrupted, or begins", file=sys.stderr)
 
 
 def _show_load(results: Path, run_ids: list[str] | None, *, as_json: bool = False, build: bool = True) -> bool:

@@ -16,6 +16,14 @@ if TYPE_CHECKING:
 
 COLUMNS = ("file", "read", "kept", "skipped", "why")
 
+HELD = {
+    "n_scores": ("score", "scores"),
+    "n_access": ("grade of access", "grades of access"),
+    "n_prices": ("list price", "list prices"),
+    "n_items": ("score of an item", "scores of items"),
+}
+"""What an import holds, by column of `imported_runs`: the words for one and for several."""
+
 
 class ImportCommand(TyperCommand):
     """The command whose help names the formats there are, which are known only once their modules are imported."""
@@ -45,6 +53,29 @@ def show(summary: Summary | PublishedSummary, *, as_json: bool) -> None:
         tell_problems(list(summary.notes))
         what = _what(summary.added)
     print(f"{summary.run_id} {what}", file=sys.stderr)
+
+
+def tell_imported(results: Path, run_ids: list[str]) -> list[str]:
+    """Says of each run that is an import of published figures what it holds and who reads it; the others' ids."""
+    from bench import database
+
+    found = database.query(results, "imported_runs", run_ids=run_ids).to_dict("records") if run_ids else []
+    for run in found:
+        counts = [_counted(int(run[column]), *names) for column, names in HELD.items() if run[column]]
+        what = f"an import of {' and '.join(counts) or 'nothing'}, nothing that was measured here"
+        print(f"{run['run_id']} is {what}; {_readers(run)} read it", file=sys.stderr)
+    known = {run["run_id"] for run in found}
+    return [run_id for run_id in run_ids if run_id not in known]
+
+
+def _counted(n: int, one: str, many: str) -> str:
+    return f"{n:,} {one if n == 1 else many}"
+
+
+def _readers(run: dict[Any, Any]) -> str:
+    if run["n_items"]:
+        return f"`bench compare {run['target_id']} OTHER`, `bench gap` and `bench models show NAME`"
+    return f"`bench {'prices NAME' if run['kind'] == 'prices' else 'gap'}` and `bench models show NAME`"
 
 
 def index(results: Path) -> None:
