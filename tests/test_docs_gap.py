@@ -17,6 +17,7 @@ from bench.errors import ConfigError
 ROOT = Path(__file__).parent.parent
 PAGE = (ROOT / "docs" / "gap.md").read_text(encoding="utf-8")
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+USE_CASE = '[[tasks]]\nname = "gpqa-diamond"\n[quality]\nat_least = 0.8\n'
 EMPTY = "core@0/ledger", "combined"
 """What needs runs of one's own: refused here, in one line."""
 
@@ -26,12 +27,14 @@ def blocks(page: str) -> Iterator[tuple[tuple[str, ...], list[str]]]:
     for block in re.findall(r"```console\n(.*?)```", page, re.DOTALL):
         for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
             command, *lines = part.splitlines()
-            yield tuple(shlex.split(re.split(r"\s#", command)[0])), [line for line in lines if line.strip(" …")]
+            shown = [line.rstrip(" …") for line in lines if line.strip(" …─")]
+            yield tuple(shlex.split(re.split(r"\s#", command)[0])), shown
 
 
-SHOWN = [each for each in blocks(PAGE) if each[1]] + [
-    each for each in blocks(README) if each[0][:2] == ("bench", "gap") and each[1]
-]
+SECTION = README[README.index("## The gap and the money") : README.index("## Measure your own")]
+MEASURED = ("compare", "whatif", "import")
+"""Of the README, what needs runs or files; other pages' tests run these verbs."""
+SHOWN = [each for each in (*blocks(PAGE), *(each for each in blocks(SECTION) if each[0][1] not in MEASURED)) if each[1]]
 SILENT = list(dict.fromkeys(command for command, lines in blocks(PAGE) if not lines))
 
 
@@ -41,6 +44,7 @@ def _fresh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(tmp_path_factory.mktemp("fresh"))
         patch.setenv("COLUMNS", "250")
+        Path("use_case.toml").write_text(f'name = "graduate science questions"\ncertainty = 0.9\n{USE_CASE}')
         for name in ("BENCH_TARGETS", "BENCH_RESULTS", "BENCH_OVERRIDES"):
             patch.delenv(name, raising=False)
         yield
