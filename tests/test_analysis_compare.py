@@ -13,7 +13,7 @@ import pytest
 from bench import analysis, database
 from bench.analysis.compare import COMPARE_COLUMNS
 from bench.errors import ConfigError
-from tests.judged_runs import judged
+from tests.judged_runs import Values, judged
 
 RIGHT, WRONG = [1.0], [0.0]
 
@@ -204,6 +204,61 @@ def test_what_cannot_be_compared_is_refused_in_one_line(results, a, b, more, sai
         analysis.compare(results, a, b, **more)
     assert said in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "more", "said"),
+    [
+        (
+            "imported:lm_eval:one",
+            "imported:lm_eval:two",
+            {},
+            "different items are never compared: imported:lm_eval:one holds lm_eval on gsm8k, mmlu "
+            "(suite hash aaaaaaaa), imported:lm_eval:two holds lm_eval on gsm8k (suite hash bbbbbbbb); "
+            "import evaluations of both on the same tasks, items and shots",
+        ),
+        (
+            "imported:lm_eval:one",
+            "lab:here",
+            {},
+            "imported:lm_eval:one holds lm_eval on gsm8k, mmlu (suite hash aaaaaaaa), lab:here was asked quick@1 "
+            "(frozen, all items, suite hash cccccccc); an import is compared with an import of the same items only",
+        ),
+        (
+            "imported:lm_eval:one",
+            "lab:here",
+            {"suite": "quick"},
+            "imported:lm_eval:one was not asked quick but imported-lm_eval@1; an import is compared with an import of",
+        ),
+        ("imported:helm:one", "imported:helm:two", {}, "task mmlu of 20261113T000000000Z-h1 has no metric in common"),
+        ("imported:helm:one", "imported:helm:two", {}, "import evaluations of both on the same tasks, items and shots"),
+        (
+            "imported:helm:one",
+            "imported:helm:three",
+            {},
+            "different items (2 and 1, 1 in one only); import evaluations",
+        ),
+        ("imported:nobody", "lab:here", {}, "'imported:nobody' is no target or run that was judged in"),
+    ],
+)
+def test_an_import_is_never_told_to_be_run(tmp_path, a, b, more, said):
+    def imported(run: str, tool: str, name: str, values: Values, digest: str) -> None:
+        about = {"suite": f"imported-{tool}", "suite_version": "1", "suite_hash": digest, "items": "imported"}
+        judged(tmp_path, f"20261113T000000000Z-{run}", f"imported:{tool}:{name}", values, **about)
+
+    imported("one", "lm_eval", "one", {"gsm8k": [RIGHT] * 2, "mmlu": [RIGHT]}, "a" * 64)
+    imported("two", "lm_eval", "two", {"gsm8k": [RIGHT] * 2}, "b" * 64)
+    imported("h1", "helm", "one", {"gsm8k": [RIGHT] * 2, "mmlu": [RIGHT]}, "d" * 64)
+    imported("h2", "helm", "two", {"gsm8k": [RIGHT] * 2}, "d" * 64)
+    imported("h3", "helm", "three", {"gsm8k": [RIGHT], "mmlu": [RIGHT]}, "d" * 64)
+    judged(
+        tmp_path, "20261113T000000000Z-here", "lab:here", {"quick_copy": [RIGHT]}, suite_hash="c" * 64, items="frozen"
+    )
+    database.build(tmp_path)
+    with pytest.raises(ConfigError) as caught:
+        analysis.compare(tmp_path, a, b, **more)
+    assert said in str(caught.value)
+    assert "bench run" not in str(caught.value)
 
 
 def test_points_are_of_a_hundred_and_zero_has_no_minus():

@@ -77,7 +77,7 @@ def about_revisions(results: Path, runs: Sequence[Judged]) -> Iterator[str]:
     """Of targets whose newest runs are of another revision, and couldn't be taken."""
     for run in runs:
         if later := newer_revision(results, run):
-            what = f"run {later.run_id} has another fingerprint and was asked {later.told()}"
+            what = f"run {later.run_id} has another fingerprint and {later.told()}"
             yield f"{run.target_id} has changed since: {what}"
 
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from bench.stats.paired import Pairs
 
 Key = tuple[Any, ...]
+ONLY_IMPORTS = "an import is compared with an import of the same items only"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,10 +47,19 @@ class Judged:
         """On which it began, UTC: run ids begin with it."""
         return f"{self.run_id[:4]}-{self.run_id[4:6]}-{self.run_id[6:8]}"
 
+    @property
+    def is_import(self) -> bool:
+        """Evaluated elsewhere: nothing here can ask it anything."""
+        return self.items == "imported"
+
     def told(self) -> str:
-        """`quick@1 (frozen, limit 30, seed 0, suite hash bc0ada9d)`."""
+        """`was asked quick@1 (frozen, limit 30, seed 0, suite hash bc0ada9d)`; of an import, what it holds."""
+        if self.is_import:
+            tasks = ", ".join(self.tasks[:3]) + f" and {len(self.tasks) - 3} more" * (len(self.tasks) > 3)
+            return f"holds {self.suite.removeprefix('imported-')} on {tasks} (suite hash {str(self.suite_hash)[:8]})"
         limit = f"limit {self.item_limit}, seed {self.seed}" if self.item_limit is not None else "all items"
-        return f"{self.suite}@{self.suite_version} ({self.items}, {limit}, suite hash {str(self.suite_hash)[:8]})"
+        suite = f"{self.suite}@{self.suite_version}"
+        return f"was asked {suite} ({self.items}, {limit}, suite hash {str(self.suite_hash)[:8]})"
 
 
 def judged_runs(results: Path, suite: str | None = None) -> list[Judged]:
@@ -94,15 +104,15 @@ def _named(
         goes_on = f"`bench run {last.suite} -t {name}` goes on"
         raise ConfigError(f"{name}: no finished run in {results}, the newest is {last.status}; {goes_on}")
     if others := sorted({f"{run.suite}@{run.suite_version}" for run in everything if run.target_id == name}):
-        raise ConfigError(
-            f"{name} was not asked {suite} but {', '.join(others)}; `bench run {suite} -t {name}` asks it"
-        )
+        is_import = any(run.is_import for run in everything if run.target_id == name)
+        way_out = ONLY_IMPORTS if is_import else f"`bench run {suite} -t {name}` asks it"
+        raise ConfigError(f"{name} was not asked {suite} but {', '.join(others)}; {way_out}")
     found = [run for run in everything if run.run_id == name] or [r for r in everything if r.run_id.startswith(name)]
     if len(found) > 1:
         raise ConfigError(f"{len(found)} runs begin with {name!r}{nearest(name, [run.run_id for run in found])}")
     if not found:
         known = {run.target_id for run in everything} | {run.run_id for run in everything if len(name) > 20}
-        asked = f"; `bench run -t {name}` asks it" if not known else ""
+        asked = f"; `bench run -t {name}` asks it" if not known and not name.startswith("imported") else ""
         raise ConfigError(f"{name!r} is no target or run that was judged in {results}{nearest(name, known)}{asked}")
     if found[0].status != "finished":
         raise ConfigError(f"run {found[0].run_id} is {found[0].status}: `bench run` goes on where it stopped")
@@ -115,10 +125,16 @@ def _why_none(a: str, b: str, left: Sequence[Judged], right: Sequence[Judged]) -
     x, y = max(((x, y) for x in left for y in right), key=lambda pair: _alike(*pair))
     same = (x.suite, x.suite_version) == (y.suite, y.suite_version)
     what = "different items" if same else "different suites or suite versions"
-    return (
-        f"{what} are never compared: {a} was asked {x.told()}, {b} {y.told()}; "
-        f"ask both the same: bench run {x.suite} -t {x.target_id} -t {y.target_id}"
-    )
+    return f"{what} are never compared: {a} {x.told()}, {b} {y.told()}; {_same_for_both(x, y, 'ask both the same')}"
+
+
+def _same_for_both(x: Judged, y: Judged, what: str, *options: str) -> str:
+    """What to do that both hold the same items."""
+    if x.is_import and y.is_import:
+        return "import evaluations of both on the same tasks, items and shots"
+    if x.is_import or y.is_import:
+        return ONLY_IMPORTS
+    return " ".join([f"{what}: bench run {x.suite} -t {x.target_id} -t {y.target_id}", *options])
 
 
 def _alike(x: Judged, y: Judged) -> tuple[int, str]:
@@ -156,7 +172,7 @@ def pairs_by_task(results: Path, a: Judged, b: Judged) -> dict[str, Pairs]:
         counts = [int(((found["task"] == task) & (found[n] > 0)).sum()) for n in ("n_a", "n_b")]
         raise ConfigError(
             f"task {task}: the runs hold different items ({counts[0]} and {counts[1]}, {int(lone.sum())} in one only); "
-            f"ask both the same: bench run {a.suite} -t {a.target_id} -t {b.target_id} --fresh"
+            f"{_same_for_both(a, b, 'ask both the same', '--fresh')}"
         )
     names, at = np.unique(found["task"].astype(str), return_inverse=True)
     order, arrays = np.argsort(at, kind="stable"), {}
@@ -187,5 +203,5 @@ def _require_same_tasks(a: Judged, b: Judged, shared: set[str]) -> None:
         if lacking := sorted(set(run.tasks) - shared):
             raise ConfigError(
                 f"task {lacking[0]} of {run.run_id} has no metric in common with {other.run_id}: the two can't be "
-                f"compared; ask both the whole suite: bench run {a.suite} -t {a.target_id} -t {b.target_id} --fresh"
+                f"compared; {_same_for_both(a, b, 'ask both the whole suite', '--fresh')}"
             )
