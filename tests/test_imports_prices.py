@@ -50,6 +50,43 @@ LITELLM = """{
  "list": [1]}"""
 
 
+TIERS = """{"vendor": "ace", "models": [
+ {"id": "ace-9-pro", "name": "Ace 9 Pro ≤200k", "price_history": [
+  {"input": 1, "output": 4, "from_date": null, "to_date": null, "input_cached": null}]},
+ {"id": "ace-9-pro-200k", "name": "Ace 9 Pro >200k", "price_history": [
+  {"input": 2, "output": 6, "from_date": null, "to_date": null, "input_cached": null}]},
+ {"id": "ace-9-128k", "name": "Ace 9 (128k context)", "price_history": [
+  {"input": 3, "output": 6, "from_date": null, "to_date": null, "input_cached": null}]},
+ {"id": "ace-paint", "name": "ace-paint (image gen)", "price_history": [
+  {"input": 10, "output": 40, "from_date": null, "to_date": null, "input_cached": 1.25}]}]}"""
+"""As llm-prices writes a price that depends on the prompt: two models, told apart by their names."""
+NESTED = """{
+ "oak/oak-max": {"litellm_provider": "oak", "mode": "chat", "tiered_pricing": [
+   {"input_cost_per_token": 6e-07, "output_cost_per_token": 4.8e-06, "range": [256000.0, 1000000.0]},
+   {"input_cost_per_token": 3e-07, "output_cost_per_token": 2.4e-06, "range": [32000.0, 256000.0]},
+   {"input_cost_per_token": 2e-07, "output_cost_per_token": 1.6e-06, "cache_read_input_token_cost": 2e-08,
+    "range": [0, 32000.0]}]},
+ "oak/oak-late": {"litellm_provider": "oak", "mode": "chat", "tiered_pricing": [
+   {"input_cost_per_token": 3e-07, "output_cost_per_token": 2.4e-06, "range": [32000.0, 128000.0]}]},
+ "oak/oak-odd": {"litellm_provider": "oak", "mode": "chat", "tiered_pricing": [3, {"range": "all"},
+   {"range": [NaN]}, {"range": [1e999999, 2]}, {"range": [true]}]},
+ "oak/oak-half": {"litellm_provider": "oak", "mode": "chat", "output_cost_per_token": 1.6e-06,
+   "tiered_pricing": [{"input_cost_per_token": 4e-07, "range": [0, 1000]}]},
+ "ace-8": {"litellm_provider": "ace", "mode": "responses", "input_cost_per_token": 1e-06,
+   "output_cost_per_token": 2e-06, "input_cost_per_token_above_128k_tokens": null,
+   "input_cost_per_token_above_272k_tokens": 2e-06, "input_cost_per_token_above_272k_tokens_priority": 4e-06,
+   "input_cost_per_token_priority": 2e-06, "input_cost_per_token_batches": 5e-07,
+   "metadata": {"notes": "Listed as a sum; halved."}},
+ "ace-8-speech": {"litellm_provider": "ace", "mode": "chat", "input_cost_per_token": 1e-06,
+   "output_cost_per_token": 2e-06, "supported_modalities": ["text"], "supported_output_modalities": ["audio"]},
+ "ace-embed": {"litellm_provider": "ace", "mode": "embedding", "input_cost_per_token": 1e-07,
+   "output_cost_per_token": 0.0, "output_vector_size": 1024},
+ "ace-hear": {"litellm_provider": "ace", "mode": "audio_transcription", "input_cost_per_second": 0.0001,
+   "output_cost_per_second": 0.0001},
+ "1024-x-1024/ace-paint": {"litellm_provider": "ace", "mode": "image_generation", "input_cost_per_pixel": 1.9e-08,
+   "output_cost_per_pixel": 0.0}}"""
+
+
 def rows(found: Published) -> list[tuple[object, ...]]:
     names = ("provider", "model", "usd_per_mtok_in", "usd_per_mtok_out", "valid_from", "valid_to")
     return [tuple(row[name] for name in names) for row in found.prices]
@@ -110,6 +147,41 @@ def test_dollars_per_token_become_exact_dollars_per_million(tmp_path: Path) -> N
         list_prices.NO_PRICE: 4,
         list_prices.NO_PROVIDER: 1,
         "not in the layout of LiteLLM": 1,
+    }
+
+
+def test_a_price_of_longer_prompts_is_no_second_price_of_the_model(tmp_path: Path) -> None:
+    found = llm_prices.read_published(folder(tmp_path, {"ace.json": TIERS}) / "ace.json")
+    assert [(row["model"], row["usd_per_mtok_in"], row.get("note")) for row in found.prices] == [
+        ("ace-9-pro", Decimal(1), "costs more above 200k input tokens"),
+        ("ace-9-128k", Decimal(3), None),
+    ]
+    assert found.table[0].skipped == {llm_prices.LONG: 1, llm_prices.PICTURES: 1}
+
+
+def test_of_nested_tiers_the_one_that_begins_at_nothing_counts(tmp_path: Path) -> None:
+    found = litellm.read_published(folder(tmp_path, {"m.json": NESTED}) / "m.json")
+    assert [row[1:4] for row in rows(found)] == [
+        ("oak-max", Decimal("0.2"), Decimal("1.6")),
+        ("oak-half", Decimal("0.4"), Decimal("1.6")),
+        ("ace-8", Decimal(1), Decimal(2)),
+    ]
+    assert [row["note"] for row in found.prices] == [
+        "named oak/oak-max; costs more above 32k and 256k input tokens",
+        "named oak/oak-half",
+        "costs more above 272k input tokens; Listed as a sum; halved.",
+    ]
+    assert found.prices[0]["usd_per_mtok_cached"] == Decimal("0.02")
+
+
+def test_what_does_not_answer_in_text_is_skipped_whatever_its_price_is_per(tmp_path: Path) -> None:
+    found = litellm.read_published(folder(tmp_path, {"m.json": NESTED}) / "m.json")
+    assert found.table[0].skipped == {
+        list_prices.NO_PRICE: 2,
+        "a model that does not answer in text (audio)": 1,
+        "a model that does not answer in text (embedding)": 1,
+        "a model that does not answer in text (audio_transcription)": 1,
+        "a model that does not answer in text (image_generation)": 1,
     }
 
 

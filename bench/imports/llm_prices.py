@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,11 +15,16 @@ from bench.imports.tabular import Tally, tally_of
 FORMAT = """simonw/llm-prices: `current-v1.json`, `historical-v1.json`, a `data/VENDOR.json`, or a folder of these.
 
 Prices are US dollars per million tokens. `from_date` is the first day a price held, `to_date` the first it no longer
-did; a price without `from_date` is the list as it was when the file was updated, and since when is not known.
+did; a price without `from_date` is the list as it was when the file was updated, and since when is not known. Where
+longer prompts cost more, the price of short ones is the model's, and a note says so.
 """
 SOURCE = "simonw/llm-prices"
 LICENCE = "no licence file"
 NOT_OURS = "not in the layout of llm-prices"
+LONG = "the price of longer prompts, beside the one of the model"
+PICTURES = "a model that makes pictures"
+_TIER = re.compile(r"(?P<side>[≤>])(?P<from>\d+k)$")
+"""How a model's name ends whose price depends on the length of the prompt."""
 
 
 def is_mine_path(path: Path) -> bool:
@@ -80,13 +86,23 @@ def _history(vendor: Any, model: Any) -> Iterator[Mapping[str, Any] | str]:
         yield NOT_OURS
         return
     for entry in history:
-        yield {"vendor": vendor, "id": model.get("id"), **entry} if isinstance(entry, dict) else NOT_OURS
+        yield (
+            {"vendor": vendor, "id": model.get("id"), "name": model.get("name"), **entry}
+            if isinstance(entry, dict)
+            else NOT_OURS
+        )
 
 
 def _price(row: Mapping[str, Any]) -> Mapping[str, Any] | str:
+    model, name = text(row.get("id")), text(row.get("name")) or ""
+    if "(image gen)" in name:
+        return PICTURES
+    if model and (tier := _TIER.search(name)) and tier["side"] == ">" and model.endswith(f"-{tier['from']}"):
+        return LONG  # its id would be read as the model's own
+    short = _TIER.search(name)
     return price(
         text(row.get("vendor")),
-        text(row.get("id")),
+        model,
         money(row.get("input")),
         money(row.get("output")),
         {
@@ -94,6 +110,7 @@ def _price(row: Mapping[str, Any]) -> Mapping[str, Any] | str:
             "observed": date_of(row.get("observed")),
             "source": SOURCE,
             "licence": LICENCE,
+            "note": f"costs more above {short['from']} input tokens" if short else None,
         },
         since=date_of(row.get("from_date")),
         until=date_of(row.get("to_date")),
