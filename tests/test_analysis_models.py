@@ -20,6 +20,14 @@ def bench(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=60, check=False)
 
 
+def test_every_model_that_is_known_has_a_vendor_also_one_that_nobody_scored() -> None:
+    listed = analysis.models(NOWHERE).set_index("model")
+    assert listed.index[listed["vendor"].isna()].tolist() == []
+    unscored = listed[listed["benchmarks"] == 0]
+    assert unscored.loc["grok-1", "vendor"] == "xAI"
+    assert analysis.model(NOWHERE, "grok-1").facts == {"vendor": "xAI", "released": "2023-11-04"}
+
+
 @pytest.mark.parametrize(
     ("name", "model"),
     [

@@ -42,6 +42,12 @@ def test_every_row_says_where_it_is_from_and_under_which_licence(frame: pd.DataF
     assert (frame.source != frame.source_2).all()
 
 
+def test_a_model_has_one_vendor_in_both_files() -> None:
+    vendors = pd.concat([SCORES[["model", "vendor"]], ACCESS[["model", "vendor"]]])
+    assert vendors.vendor.notna().all()
+    assert (vendors.groupby("model").vendor.nunique() == 1).all()
+
+
 def test_most_figures_and_grades_were_checked_against_a_second_source() -> None:
     assert SCORES.source_2.notna().mean() > 0.6
     assert ACCESS.source_2.notna().mean() > 0.5

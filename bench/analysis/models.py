@@ -66,12 +66,14 @@ def models(results: Path) -> pandas.DataFrame:
 
     catalog = load()
     scores, told = published.scores(), openness.access(results)
-    known = dict.fromkeys((*catalog.models, *scores["model"], *published.access()["model"]))
+    vendors = dict(zip(*(published.access()[column] for column in ("model", "vendor")), strict=True))
+    known = dict.fromkeys((*catalog.models, *scores["model"], *vendors))
     grades = told.assign(rank=told["told_by"].map(openness.TOLD_BY.index)).sort_values(["rank", "valid_from"])
     newest = {model: part[part["rank"] == part["rank"].iloc[0]].iloc[-1] for model, part in grades.groupby("model")}
     counts = scores.groupby("model")["benchmark"].nunique()
     rows = [_listed(model, catalog, scores, newest.get(model), int(counts.get(model, 0))) for model in known]
     frame = pd.DataFrame(rows, columns=list(MODELS_COLUMNS))
+    frame["vendor"] = frame["vendor"].where(frame["vendor"].notna(), frame["model"].map(vendors))
     frame["released"] = pd.to_datetime(frame["released"])
     return frame.sort_values(["released", "model"], ascending=[False, True]).reset_index(drop=True)
 
@@ -90,17 +92,18 @@ def model(results: Path, name: str) -> Shown:
     mine = grades[grades["model"].isin([found.model, found.version])]  # who counts first stands first
     scores = published_scores(results)
     layers = published.access()
+    layers = layers[layers["model"] == found.model].reset_index(drop=True)
     shown = Shown(
         name=name,
         match=found,
-        facts=_facts(bare, found, catalog, scores),
+        facts=_facts(bare, found, catalog, scores, layers),
         grades=_once(mine)[list(GRADE_COLUMNS)],
-        layers=layers[layers["model"] == found.model][list(LAYER_COLUMNS)].reset_index(drop=True),
+        layers=layers[list(LAYER_COLUMNS)],
         scores=_scores(scores[scores["model"] == found.model]),
         prices=_prices(found.model, results, catalog),
     )
     if not shown.facts and mine.empty and shown.scores.empty and shown.prices.empty:
-        known = {*catalog.models, *layers["model"], *scores["model"]}
+        known = {*catalog.models, *published.access()["model"], *scores["model"]}
         raise ConfigError(
             f"nothing is known of {name!r}, which the rules read as model {found.model!r}{nearest(found.model, known)}"
         )
@@ -120,14 +123,18 @@ def _once(grades: pandas.DataFrame) -> pandas.DataFrame:
     return grades[~undated].drop_duplicates(["grade", "valid_from"]).sort_values("valid_from", ignore_index=True)
 
 
-def _facts(name: str, found: Match, catalog: Catalog, scores: pandas.DataFrame) -> dict[str, Any]:
+def _facts(
+    name: str, found: Match, catalog: Catalog, scores: pandas.DataFrame, layers: pandas.DataFrame
+) -> dict[str, Any]:
     declared = catalog.models.get(name) or catalog.models.get(found.model)
     if declared is not None:
         return declared.model_dump(mode="json", exclude_none=True)
     mine = scores[(scores["model"] == found.model) & scores["released"].notna()].sort_values("released")
-    if mine.empty:
+    if not mine.empty:
+        return {"vendor": mine["vendor"].iloc[0], "released": str(mine["released"].iloc[0].date())}
+    if layers.empty:
         return {}
-    return {"vendor": mine["vendor"].iloc[0], "released": str(mine["released"].iloc[0].date())}
+    return {"vendor": layers["vendor"].iloc[0], "released": str(layers["valid_from"].min().date())}
 
 
 def _scores(mine: pandas.DataFrame) -> pandas.DataFrame:

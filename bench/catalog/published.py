@@ -31,7 +31,7 @@ def scores() -> pd.DataFrame:
 
 
 def access() -> pd.DataFrame:
-    """One row per model and time: model, grade, valid_from, valid_to, weights, training_code, training_data,
+    """One row per model and time: model, vendor, grade, valid_from, valid_to, weights, training_code, training_data,
     architecture, fine_tuning, source, source_2, licence.
 
     `valid_to` is the first day on which it no longer held, NaT = it still holds. None in a layer = unknown.
