@@ -203,14 +203,8 @@ def test_an_index_of_an_older_layout_is_rebuilt_with_the_new_tables(
 def test_published_figures_are_in_no_report_of_what_was_measured(tmp_path: Path) -> None:
     summary = published.write("made", made(), tmp_path)
     for options, shown in (([], ""), (["--json"], "[]\n"), ([summary.run_id, "--json"], "[]\n")):
-        done = subprocess.run(
-            [*CLI, "report", *options, "--results", str(tmp_path)],
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-        assert (done.returncode, done.stdout) == (0, shown), done.stderr
+        done = CliRunner().invoke(app, ["report", *options, "--results", str(tmp_path)])
+        assert (done.exit_code, done.stdout) == (0, shown), done.stderr
     assert database.check(tmp_path) == []
     assert table(tmp_path, "select kind, target_id, layer from run join target using (target_id)") == [
         ("published", "imported:made", None)

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from decimal import Decimal
+from functools import cache
 from hashlib import sha256
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from bench.catalog import grades
 from bench.catalog.benchmarks import arena
-from bench.imports.list_prices import money
+from bench.imports.lmarena_cells import as_float, as_text, is_board, usd
+from bench.imports.lmarena_dates import HISTORY, Past, date_in, is_styled
 from bench.imports.opened import Opened, glance, opened
-from bench.imports.published import LARGEST, Published
+from bench.imports.published import Published
 from bench.imports.tabular import Row, Tally, day, distinct, first, header_of, number, slug, table, tally_of, words
 
 FORMAT = """LMArena's `leaderboard-text*.json`, `scatterplot-data.json` and leaderboard tables (CSV), or their folder.
@@ -31,7 +31,6 @@ LICENCE = "arena-catalog: no licence file"
 Z95 = 1.959963984540054
 LEAST_GRADE: Mapping[str, grades.Grade] = {"open": "weights-noncommercial", "closed": "closed-api"}
 """Where a list says only which of the two."""
-HISTORY = {"commit_date", "style_control", "category", "model", "rating"}
 LICENCES = {"model", "weights_class", "license"}
 LEADERBOARD = {"Model", "License", "Organization"}
 NO_RATING, NO_MODEL, NO_GRADE = "no rating", "no model name", "a licence that tells no grade"
@@ -54,7 +53,7 @@ def _looks(name: str, text: str) -> bool:
 def read_published(path: Path) -> Published:
     """Ratings, grades and prices of a file, folder or zip."""
     found = opened(path)
-    reading = _Reading(found=found)
+    reading = _Reading(found=found, past=Past(found=found))
     for name in sorted(found.files, key=lambda name: not name.lower().endswith(".json")):
         reading.read(name)
     vendors = reading.vendors
@@ -73,6 +72,7 @@ def read_published(path: Path) -> Published:
 @dataclass(kw_only=True)
 class _Reading:
     found: Opened
+    past: Past
     scores: list[Mapping[str, Any]] = field(default_factory=list)
     access: list[Mapping[str, Any]] = field(default_factory=list)
     prices: list[Mapping[str, Any]] = field(default_factory=list)
@@ -93,7 +93,7 @@ class _Reading:
             self._past if columns >= HISTORY else self._label if columns >= LICENCES
             else self._entry if columns >= LEADERBOARD else None
         )  # fmt: skip
-        dated = _date_in(name)
+        dated = date_in(name)
         for row in told.rows:
             tally_of(tally, read(row, dated) if read else FOREIGN)
 
@@ -103,16 +103,16 @@ class _Reading:
         content = self.found.json(name, exact=True)
         if isinstance(content, list):
             for entry in content:
-                tally_of(tally, self._offer(entry, _date_in(name)) if isinstance(entry, dict) else FOREIGN)
+                tally_of(tally, self._offer(entry, date_in(name)) if isinstance(entry, dict) else FOREIGN)
             return
-        if not isinstance(content, dict) or not any(map(_is_board, content.values())):
+        if not isinstance(content, dict) or not any(map(is_board, content.values())):
             tally.skip(FOREIGN)
             return
         self._board(name, content, tally)
 
     def _board(self, name: str, content: Mapping[str, Any], tally: Tally) -> None:
         style = "style" in PurePosixPath(name).name
-        date = _date_in(name) or self._date_of(content, style)
+        date = date_in(name) or self.past.date_of(content, style)
         version = date or f"content {sha256(self.found.contents[name]).hexdigest()[:8]}"
         if date is None:
             self.notes.append(f"{self.found.where(name)} has no date; its snapshot is called {version!r}")
@@ -122,52 +122,18 @@ class _Reading:
             for model, rating in board.items():
                 told = rating if isinstance(rating, dict) else {}
                 ends = (told.get("rating"), told.get("rating_q025"), told.get("rating_q975"))
-                tally_of(tally, self._rated(model, category, style, version, *map(_float, ends)))
-
-    def _date_of(self, content: Mapping[str, Any], style: bool) -> str | None:
-        """The date of the snapshot of a history beside it that has the same ratings."""
-        for past in self._histories():
-            date, model, rating = past.get("commit_date"), past.get("model", ""), number(past.get("rating"))
-            told = _get(content, past.get("category", ""), model, "rating")
-            if _styled(past) != style or rating is None or told is None:
-                continue
-            same = self._agreement(content, style, str(date))
-            if same > 0.99:
-                return str(date)
-        return None
-
-    def _histories(self) -> Iterable[Row]:
-        """One row of every snapshot, the newest first."""
-        seen: dict[tuple[str, bool], Row] = {}
-        for row in self._past_rows():
-            seen.setdefault((row.get("commit_date", ""), _styled(row)), row)
-        return [seen[key] for key in sorted(seen, reverse=True)]
-
-    def _past_rows(self) -> list[Row]:
-        rows: list[Row] = []
-        for name in self.found.files:
-            if name.lower().endswith(".csv") and set(header_of(self.found.text(name))) >= HISTORY:
-                rows += table(self.found.where(name), self.found.text(name)).rows
-        return rows
-
-    def _agreement(self, content: Mapping[str, Any], style: bool, date: str) -> float:
-        of_date = [row for row in self._past_rows() if row.get("commit_date") == date and _styled(row) == style]
-        same = 0
-        for row in of_date:
-            told, rating = _get(content, row["category"], row["model"], "rating"), number(row["rating"])
-            same += told is not None and rating is not None and abs(told - rating) < 0.01
-        return same / len(of_date)
+                tally_of(tally, self._rated(model, category, style, version, *map(as_float, ends)))
 
     def _offer(self, entry: Mapping[str, Any], date: str | None) -> str | None:
         """A model of the scatter plot: its licence and its list price."""
-        names = dict.fromkeys(filter(None, (words(_text(entry, key)) for key in ("model_api_name", "name"))))
+        names = dict.fromkeys(filter(None, (words(as_text(entry, key)) for key in ("model_api_name", "name"))))
         if not names:
             return NO_MODEL
-        vendor = words(_text(entry, "organization"))
+        vendor = words(as_text(entry, "organization"))
         self.vendors |= {name: vendor for name in names if vendor}
         model = next(iter(names))
-        why = self._graded(model, _text(entry, "license"), {"note": "the label in scatterplot-data.json"})
-        usd_in, usd_out = (_money(entry.get(f"{side}_token_price")) for side in ("input", "output"))
+        why = self._graded(model, as_text(entry, "license"), {"note": "the label in scatterplot-data.json"})
+        usd_in, usd_out = (usd(entry.get(f"{side}_token_price")) for side in ("input", "output"))
         if vendor is None or usd_in is None or usd_out is None:
             return why
         self.prices.append(
@@ -177,7 +143,7 @@ class _Reading:
                 "usd_per_mtok_in": usd_in,
                 "usd_per_mtok_out": usd_out,
                 "observed": date,
-                "source": words(_text(entry, "price_source")) or SOURCE,
+                "source": words(as_text(entry, "price_source")) or SOURCE,
                 "licence": LICENCE,
                 "note": f"as {SOURCE} shows it",
             }
@@ -190,7 +156,7 @@ class _Reading:
         date = day(row["commit_date"])
         if date is None:
             return "no date"
-        style = _styled(row)
+        style = is_styled(row)
         if (date.isoformat(), style, row["category"]) in self.dated:
             return THE_SAME
         ends = (number(row.get(name)) for name in ("rating", "q025", "q975"))
@@ -243,8 +209,6 @@ class _Reading:
             return NO_MODEL
         if rating is None:
             return NO_RATING
-        item = arena(category, style_control=style)
-        unknown = "-".join(filter(None, ("lmarena-text", "style" * style, slug(category))))
         low, high = ends
         if low is None or high is None or not low <= rating <= high:
             low = high = None
@@ -252,7 +216,7 @@ class _Reading:
         self.scores.append(
             {
                 "model": name,
-                "benchmark": item.id if item else unknown,
+                "benchmark": _benchmark(category, style),
                 "benchmark_version": version,
                 "score": rating,
                 "score_low": low,
@@ -278,41 +242,8 @@ class _Reading:
         self.access.append({"model": model, "grade": grade, "source": SOURCE, "licence": words(label), **told})
 
 
-def _styled(row: Row) -> bool:
-    return row["style_control"].lower() in ("yes", "true", "1")
-
-
-def _is_board(ratings: Any) -> bool:
-    return isinstance(ratings, dict) and any(isinstance(told, dict) and "rating" in told for told in ratings.values())
-
-
-def _get(content: Any, *keys: str) -> float | None:
-    for key in keys:
-        content = content.get(key) if isinstance(content, dict) else None
-    return _float(content)
-
-
-def _float(value: Any) -> float | None:
-    """A number, or a number in a text."""
-    if isinstance(value, str):
-        return number(value)
-    if isinstance(value, bool) or not isinstance(value, int | Decimal):
-        return None
-    return float(value) if -LARGEST <= value <= LARGEST else None
-
-
-def _money(value: Any) -> Decimal | None:
-    """Dollars per million tokens; this file has numbers and texts mixed."""
-    return money(value.strip().removeprefix("$")) if isinstance(value, str) else money(value)
-
-
-def _text(entry: Mapping[str, Any], key: str) -> str:
-    value = entry.get(key)
-    return value if isinstance(value, str) else ""
-
-
-def _date_in(name: str) -> str | None:
-    """`leaderboard_table_20240109.csv` -> `2024-01-09`."""
-    found = re.search(r"(20\d\d)-?(\d\d)-?(\d\d)(?!\d)", PurePosixPath(name).name)
-    told = day("-".join(found.groups())) if found else None
-    return told.isoformat() if told else None
+@cache
+def _benchmark(category: str, style: bool) -> str:
+    """Our id of a category; of one that is new, made after its name."""
+    found = arena(category, style_control=style)
+    return found.id if found else "-".join(filter(None, ("lmarena-text", "style" * style, slug(category))))
