@@ -2,8 +2,9 @@
 
 A line per class through its record setters (OLS), in points, or in logit for a proportion, once over the last 24
 months and once over all records. The lines' errors are drawn from their sampling distribution (bivariate t), widened
-by how alike successive residuals are. What no line knows is whether the speed will change: in simulated races whose
-speeds wander, the 90% range of the back-test held the truth in two of three. So the miss of a year ago stands beside.
+by how alike successive residuals are. What no line knows is whether the speed will change: in simulated races the 90%
+range held the truth in nine of ten where speeds are steady, in about half where they wander by 5% a month
+(`tests/benchmarks/coverage.py`). So the miss of a year ago stands beside.
 """
 
 from __future__ import annotations
