@@ -11,7 +11,7 @@ import pytest
 
 from bench import database
 from bench.errors import ConfigError
-from bench.imports import helm, inspect, lm_eval, published
+from bench.imports import helm, inspect, lm_eval, written
 from tests.test_imports_helm import RUN, SUITE
 from tests.test_imports_inspect import OLD, members, repacked
 from tests.test_imports_lm_eval import MOMENT, ONE, RESULTS
@@ -79,7 +79,7 @@ def test_whatever_stands_in_a_file_it_is_taken_counted_or_refused(
     except ConfigError as error:
         assert "\n" not in str(error)  # noqa: PT017 - either is right, and what is wrong must be one line
         return
-    published.write("x", found, tmp_path / "results")
+    written.write("x", found, tmp_path / "results")
     assert all(count.read == count.kept + sum(count.skipped.values()) for count in found.table)
     if seed == 0:
         assert database.build(tmp_path / "results").problems == []

@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 from bench import database, imports, runs
 from bench.cli import app, importing
 from bench.errors import ConfigError, RunError
-from bench.imports import published
+from bench.imports import written
 from bench.imports.published import Published, RowCount
 from tests.published_files import HUB, folder
 
@@ -69,37 +69,37 @@ def test_the_table_has_a_line_for_each_file_and_the_totals() -> None:
 )
 def test_a_format_that_gives_a_wrong_row_is_a_defect(row: dict[str, Any], says: str, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=says):
-        published.write("made", made(scores=(row,)), tmp_path)
+        written.write("made", made(scores=(row,)), tmp_path)
     assert not list(tmp_path.rglob("run.json"))
 
 
 def test_an_import_is_a_run_of_its_own_kind_with_a_target_without_layer(tmp_path: Path) -> None:
-    summary = published.write("made", made(), tmp_path)
+    summary = written.write("made", made(), tmp_path)
     header = runs.read_header(Path(summary.path))
     assert (header.kind, header.status, header.target["id"], header.target["layer"]) == (
         "published", "finished", "imported:made", None,
     )  # fmt: skip
     assert header.target["imported"]["rows"] == {"published_scores.jsonl": 1, "access.jsonl": 1}
     assert json.loads((Path(summary.path) / "imported.json").read_text())["table"][0]["skipped"] == {"no score": 2}
-    prices = published.write("made", made(sha256="cd" * 32, scores=(), access=(), prices=(
+    prices = written.write("made", made(sha256="cd" * 32, scores=(), access=(), prices=(
         {"provider": "ace", "model": "ace-1", "usd_per_mtok_in": 1, "usd_per_mtok_out": 2},)), tmp_path)  # fmt: skip
     assert (prices.kind, prices.target_id) == ("prices", "imported:made")
 
 
 def test_the_same_content_adds_nothing_and_other_content_does(tmp_path: Path) -> None:
-    first = published.write("made", made(), tmp_path)
+    first = written.write("made", made(), tmp_path)
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file() and path.name != "import.lock"}
-    again = published.write("made", made(files=("renamed.csv",)), tmp_path)
+    again = written.write("made", made(files=("renamed.csv",)), tmp_path)
     assert (again.run_id, again.added, again.read_anew) == (first.run_id, False, False)
     assert before == {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file() and p.name != "import.lock"}
-    other = published.write("made", made(sha256="cd" * 32), tmp_path)
+    other = written.write("made", made(sha256="cd" * 32), tmp_path)
     assert (other.added, other.run_id != first.run_id) == (True, True)
     assert table(tmp_path, "select count(*) from published_score") == [(2,)]
 
 
 def test_content_that_is_read_differently_now_replaces_what_was_read(tmp_path: Path) -> None:
-    first = published.write("made", made(), tmp_path)
-    again = published.write("made", made(scores=({**SCORE, "score": 0.25},), access=()), tmp_path)
+    first = written.write("made", made(), tmp_path)
+    again = written.write("made", made(scores=({**SCORE, "score": 0.25},), access=()), tmp_path)
     assert (again.run_id, again.added, again.read_anew) == (first.run_id, False, True)
     assert table(tmp_path, "select score from published_score") == [(0.25,)]
     assert table(tmp_path, "select count(*) from access") == [(0,)]
@@ -120,14 +120,14 @@ def test_content_that_is_read_differently_now_replaces_what_was_read(tmp_path: P
 def test_a_damaged_import_is_left_out_and_mended_by_importing_again(
     file: str, content: bytes | None, tmp_path: Path
 ) -> None:
-    path = Path(published.write("made", made(), tmp_path).path)
+    path = Path(written.write("made", made(), tmp_path).path)
     if content is None:
         (path / file).unlink()
     else:
         (path / file).write_bytes(content)
     built = database.build(tmp_path)
     assert (built.runs, len(built.problems)) == (0, 0 if (file, content) == ("run.json", None) else 1)
-    again = published.write("made", made(), tmp_path)
+    again = written.write("made", made(), tmp_path)
     assert (again.path, again.added, again.read_anew) == (str(path), False, True)
     assert table(tmp_path, "select count(*) from published_score") == [(1,)]
 
@@ -190,7 +190,7 @@ def test_two_imports_at_once_are_one(tmp_path: Path) -> None:
 def test_an_index_of_an_older_layout_is_rebuilt_with_the_new_tables(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    published.write("made", made(), tmp_path)
+    written.write("made", made(), tmp_path)
     with monkeypatch.context() as patch:
         patch.setattr(database, "LAYOUT", database.LAYOUT - 1)
         database.build(tmp_path)
@@ -201,7 +201,7 @@ def test_an_index_of_an_older_layout_is_rebuilt_with_the_new_tables(
 
 
 def test_published_figures_are_in_no_report_of_what_was_measured(tmp_path: Path) -> None:
-    summary = published.write("made", made(), tmp_path)
+    summary = written.write("made", made(), tmp_path)
     for options, shown in (([], ""), (["--json"], "[]\n"), ([summary.run_id, "--json"], "[]\n")):
         done = CliRunner().invoke(app, ["report", *options, "--results", str(tmp_path)])
         assert (done.exit_code, done.stdout) == (0, shown), done.stderr
@@ -229,7 +229,7 @@ def test_published_figures_are_in_no_report_of_what_was_measured(tmp_path: Path)
 def test_a_report_of_an_import_says_what_it_is_and_who_reads_it(
     changes: dict[str, Any], says: str, tmp_path: Path
 ) -> None:
-    summary = published.write("made", made(**changes), tmp_path)
+    summary = written.write("made", made(**changes), tmp_path)
     done = CliRunner().invoke(app, ["report", summary.run_id, "--results", str(tmp_path)])
     assert (done.exit_code, done.stdout) == (0, ""), done.output
     assert done.stderr == f"{summary.run_id} is {says}\n"
@@ -238,7 +238,7 @@ def test_a_report_of_an_import_says_what_it_is_and_who_reads_it(
 def test_runs_that_are_no_imports_are_left_for_another_answer(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    summary = published.write("made", made(), tmp_path)
+    summary = written.write("made", made(), tmp_path)
     database.build(tmp_path)
     assert importing.tell_imported(tmp_path, [summary.run_id, "begun"]) == ["begun"]
     assert capsys.readouterr().err.startswith(f"{summary.run_id} is an import of 1 score")
@@ -287,4 +287,4 @@ def test_a_file_of_another_format_is_recognised(format: str, name: str, text: st
 def test_where_nothing_can_be_written_nothing_is_lost(tmp_path: Path) -> None:
     (tmp_path / "runs").write_text("a file")
     with pytest.raises(RunError, match="cannot write"):
-        published.write("made", made(), tmp_path)
+        written.write("made", made(), tmp_path)

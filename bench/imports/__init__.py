@@ -22,10 +22,10 @@ from typing import Any, Protocol
 
 from bench import registry, runs
 from bench.errors import ConfigError, RunError
-from bench.imports import published
+from bench.imports import published, written
 from bench.imports.document import document
 from bench.imports.nouns import Imported, Source, Summary, letters, utc
-from bench.imports.published import PublishedSummary
+from bench.imports.written import PublishedSummary
 from bench.runs import journal
 from bench.runs.lock import Lock
 
@@ -91,7 +91,7 @@ def import_published(format: str, path: Path, results: Path) -> PublishedSummary
     found = wanted.read_published(path)
     if not (found.scores or found.access or found.prices or found.items):
         raise ConfigError(f"{path} has nothing to keep: {_why_nothing(found)}; nothing was imported")
-    return published.write(format, found, results, seen=_seen(path))
+    return written.write(format, found, results, seen=_seen(path))
 
 
 def _why_nothing(found: published.Published) -> str:

@@ -32,7 +32,7 @@ OF_SEVERAL = "an item of one model of several: import its files alone to keep it
 
 @dataclass(frozen=True, kw_only=True)
 class Items:
-    """What `bench.imports.published` writes of them."""
+    """What `bench.imports.written` writes of them."""
 
     model: str
     suite_hash: str
