@@ -28,7 +28,7 @@ def test_a_page_holds_all_it_shows_and_its_title_wraps_as_text(tmp_path: Path) -
     export.write(figure(), tmp_path / "gap.html")
     page = (tmp_path / "gap.html").read_text()
     assert "<h1>How far behind &lt;are&gt; open weights?</h1>" in page
-    assert "n = 3 records, as of 2026-04-16; published</p>" in page
+    assert 'n = 3 records, as of <span class="day">2026-04-16</span>; published</p>' in page
     assert "prefers-color-scheme: dark" in page
     body = re.sub(r"<script>.*?</script>", "", page, flags=re.DOTALL)
     assert "http" not in body.replace("http-equiv", "")

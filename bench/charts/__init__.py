@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from html import escape
+from math import ceil, floor, log10
 from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import pandas
+    import plotly.graph_objects as go
 
 LAYER_COLOURS = {
     "reference": "#7f7f7f",
@@ -40,15 +42,18 @@ LAYOUT: dict[str, Any] = {
 }
 
 
-GRID = "rgba(128, 128, 128, 0.25)"
-"""A grey that shows on white and on black."""
+GRID, EMPHASIS = "rgba(128, 128, 128, 0.25)", "rgba(128, 128, 128, 0.9)"
+"""Greys that show on white and on black."""
+WIDE_ONLY = "wide only"
+"""Name of annotations that `bench.charts.export` leaves out of narrow charts."""
+AXIS_CHARACTERS, MOST_DECADES = 28, 2.0
 THEMELESS: dict[str, Any] = {
     "template": "none",
     "font": {"family": FONT, "size": 12},
     "paper_bgcolor": "rgba(0,0,0,0)",
     "plot_bgcolor": "rgba(0,0,0,0)",
-    "margin": {"l": 60, "r": 15, "t": 90, "b": 60},
-    "legend": {"orientation": "h", "y": -0.2, "x": 0},
+    "margin": {"l": 60, "r": 15, "t": 30, "b": 60},
+    "legend": {"orientation": "h", "yref": "container", "y": 0, "yanchor": "bottom", "x": 0, "tracegroupgap": 0},
     "hoverlabel": {"align": "left"},
 }
 """Layout of charts that are shown on light and on dark ground alike; `bench.charts.export` gives them their text."""
@@ -57,22 +62,50 @@ THEMELESS: dict[str, Any] = {
 def axis(title: str, **more: Any) -> dict[str, Any]:
     """An axis for `THEMELESS` charts: its title with the unit, and a grid that shows on any ground."""
     plain = {"gridcolor": GRID, "zerolinecolor": GRID, "linecolor": GRID, "automargin": True}
-    return {"title": {"text": title, "standoff": 8}, **plain, **more}
+    lines = "<br>".join(wrap(title, AXIS_CHARACTERS)) if title.endswith("]") else title
+    return {"title": {"text": lines, "standoff": 8}, **plain, **more}
+
+
+def log_axis(title: str, low: float, high: float) -> dict[str, Any]:
+    """A logarithmic axis from `low` to `high`, marked in plain decimals: at 1, 2 and 5 of few decades, at 1 of many."""
+    ends = [log10(low), log10(high)]
+    marks = (1, 2, 5) if ends[1] - ends[0] < MOST_DECADES else (1,)
+    values = [mark * 10.0**power for power in range(floor(ends[0]), ceil(ends[1]) + 1) for mark in marks]
+    inside = [value for value in values if low <= value <= high]
+    texts = [f"{value:,.9f}".rstrip("0").rstrip(".") for value in inside]
+    return axis(title, type="log", range=ends, tickvals=inside, ticktext=texts)
 
 
 def titled_plainly(question: str, caption: str = "") -> dict[str, Any]:
     """A title for `THEMELESS` charts: the question, and n, date and provenance under it, in lines that fit a phone."""
-    lines = [line for part in caption.splitlines() for line in wrap(part, CAPTION_CHARACTERS)]
+    parts = [" ".join(part.split()) for part in caption.splitlines()]
+    lines = [line for part in parts for line in wrap(part, CAPTION_CHARACTERS, break_on_hyphens=False)]
     question = "<br>".join(map(escape, wrap(question, QUESTION_CHARACTERS)))
     return {
         "text": question,
         "x": 0,
         "xref": "paper",
+        "yref": "container",
         "y": 0.98,
         "yanchor": "top",
+        "automargin": True,
         "font": {"size": 15},
         "subtitle": {"text": "<br>".join(map(escape, lines)), "font": {"size": 11}},
     }
+
+
+def sentence(name: str) -> str:
+    """A name, or part of a caption, as a sentence."""
+    return f"{name[:1].upper()}{name[1:].rstrip('.')}." if name else ""
+
+
+def says_nothing(figure: go.Figure, question: str, caption: str, why: str) -> go.Figure:
+    """A chart that has nothing to show and says so."""
+    figure.update_layout(title=titled_plainly(question, caption), height=260, **THEMELESS)
+    figure.update_xaxes(visible=False)
+    figure.update_yaxes(visible=False)
+    place = {"x": 0.5, "y": 0.5, "xref": "paper", "yref": "paper", "showarrow": False, "font": {"size": 14}}
+    return figure.add_annotation(text="<br>".join(map(escape, wrap(f"Nothing to show: {why}.", 40))), **place)
 
 
 def interval_of(part: pandas.DataFrame, thickness: float) -> dict[str, Any]:

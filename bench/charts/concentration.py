@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bench.charts import THEMELESS, axis, titled_plainly
+from bench.charts import THEMELESS, axis, says_nothing, sentence, titled_plainly
 
 if TYPE_CHECKING:
     import pandas
@@ -20,6 +20,8 @@ def chart(frame: pandas.DataFrame) -> go.Figure:
     """`frame`: that of `analysis.spending`: shares of the dollars by provider, before and after."""
     import plotly.graph_objects as go
 
+    if frame.empty or not (frame["share"] > 0).any():
+        return says_nothing(go.Figure(), QUESTION, _caption(frame), "no dollars are known")
     order = frame.groupby("provider")["share"].max().sort_values().index.tolist()
     figure = go.Figure()
     for when, colour in reversed(SIDES.items()):
@@ -31,6 +33,8 @@ def chart(frame: pandas.DataFrame) -> go.Figure:
                 orientation="h",
                 name=when,
                 marker={"color": colour},
+                text=[_told(share) for share in part["share"]],
+                textposition="auto",
                 customdata=part[["usd_month"]],
                 hovertemplate="%{y}: %{x:.0f}%, %{customdata[0]:,.2f} $ a month<extra>" + when + "</extra>",
             )
@@ -47,10 +51,11 @@ def chart(frame: pandas.DataFrame) -> go.Figure:
     return figure
 
 
+def _told(share: float) -> str:
+    return f"{share:.0%}" if share > 0 else ""
+
+
 def _caption(frame: pandas.DataFrame) -> str:
-    told = [
-        f"{when}: HHI {frame.attrs[f'hhi_{when}']:.2f}" for when in SIDES if frame.attrs.get(f"hhi_{when}") is not None
-    ]
-    concentration = ", ".join(told) or "no dollars are known"
-    change = frame.attrs.get("change", "")
-    return f"{change[:1].upper()}{change[1:]}. {concentration} (1 = one provider).\n{frame.attrs.get('says', '')}"
+    told = [f"{frame.attrs[f'hhi_{when}']:.2f} {when}" for when in SIDES if frame.attrs.get(f"hhi_{when}") is not None]
+    concentration = f"HHI {', '.join(told)} (1 = one provider)." if told else ""
+    return f"{sentence(frame.attrs.get('change', ''))} {concentration}\n{sentence(frame.attrs.get('says', ''))}"

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import html
+import re
 from pathlib import Path
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any, Literal
 
-from bench.charts import FONT, plotly_script
+from bench.charts import FONT, WIDE_ONLY, plotly_script
 from bench.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -16,6 +18,11 @@ Theme = Literal["light", "dark"]
 FORMATS = (".html", ".png", ".svg")
 INK = {"light": "#1a1a1a", "dark": "#e8e8e8"}
 GROUND = {"light": "#ffffff", "dark": "#111417"}
+WIDE_PX = 700
+"""From here on there is room for names in a chart."""
+BESIDE_PX, LETTER_PX = 70, 5.9
+"""Of a picture's width what a caption does not have, and of a letter of it."""
+CONFIG = {"displayModeBar": False, "responsive": True}
 SCALE = 2.0
 """Pixels of a PNG per pixel of the chart."""
 
@@ -27,14 +34,22 @@ PAGE = """<!doctype html><html lang="en"><head><meta charset="utf-8">
 body {{ font: 15px/1.45 {font}; margin: 0 auto; max-width: 1100px; padding: 1rem; color: var(--ink);
         background: var(--ground); }}
 h1 {{ font-size: 1.25rem; margin: 0 0 .3rem; }} p {{ margin: 0 0 .8rem; font-size: .88rem; opacity: .8; }}
+.day {{ white-space: nowrap; }}
 </style><script>{script}</script></head><body><h1>{question}</h1><p>{caption}</p>{figure}
 <script>
-const dark = matchMedia("(prefers-color-scheme: dark)");
-const ink = () => {{
+const dark = matchMedia("(prefers-color-scheme: dark)"), touch = matchMedia("(pointer: coarse)");
+const charts = () => document.querySelectorAll(".js-plotly-plot");
+const fit = () => {{
   const colour = getComputedStyle(document.documentElement).getPropertyValue("--ink").trim();
-  document.querySelectorAll(".js-plotly-plot").forEach((chart) => Plotly.relayout(chart, {{"font.color": colour}}));
+  charts().forEach((chart) => {{
+    const change = {{"font.color": colour, dragmode: touch.matches ? false : "zoom"}};
+    (chart.layout.annotations || []).forEach((note, k) => {{
+      if (note.name === "{wide_only}") change[`annotations[${{k}}].visible`] = innerWidth >= {wide_px};
+    }});
+    Plotly.relayout(chart, change);
+  }});
 }};
-dark.addEventListener("change", ink); ink();
+dark.addEventListener("change", fit); matchMedia("(min-width: {wide_px}px)").addEventListener("change", fit); fit();
 </script></body></html>
 """
 
@@ -69,11 +84,11 @@ def page(figure: go.Figure) -> str:
     title = shown.layout.title.text or ""
     caption = shown.layout.title.subtitle.text or ""
     shown.update_layout(title=None, margin_t=20, autosize=True, width=None)
-    drawn = shown.to_html(include_plotlyjs=False, full_html=False, config={"displaylogo": False, "responsive": True})
+    drawn = shown.to_html(include_plotlyjs=False, full_html=False, config=CONFIG)
     return PAGE.format(
         title=_words(title),
         question=_words(title),
-        caption=caption.replace("<br>", " "),
+        caption=re.sub(r"\d{4}-\d\d-\d\d", r'<span class="day">\g<0></span>', caption.replace("<br>", " ")),
         font=FONT,
         script=plotly_script(),
         figure=drawn,
@@ -81,6 +96,8 @@ def page(figure: go.Figure) -> str:
         ink_dark=INK["dark"],
         ground_light=GROUND["light"],
         ground_dark=GROUND["dark"],
+        wide_only=WIDE_ONLY,
+        wide_px=WIDE_PX,
     )
 
 
@@ -94,6 +111,12 @@ def picture(figure: go.Figure, kind: str, theme: Theme, width_px: int, height_px
         raise ConfigError(f"a .{kind} needs kaleido: pip install 'gapbench[static]', or write .html") from error
     shown = go.Figure(figure)
     shown.update_layout(font_color=INK[theme], paper_bgcolor=GROUND[theme])
+    if caption := shown.layout.title.subtitle.text:
+        fits = int((width_px - BESIDE_PX) / LETTER_PX)
+        lines = wrap(caption.replace("<br>", " "), fits, break_on_hyphens=False)
+        shown.layout.title.subtitle.text = "<br>".join(lines)
+    if width_px < WIDE_PX:
+        shown.layout.annotations = [note for note in shown.layout.annotations if note.name != WIDE_ONLY]
     try:
         found: Any = shown.to_image(format=kind, width=width_px, height=height_px, scale=SCALE if kind == "png" else 1)
     except RuntimeError as error:  # kaleido's and plotly's own for a browser that is missing or fails

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from bench.charts import THEMELESS, axis, titled_plainly
+from bench.charts import THEMELESS, axis, says_nothing, titled_plainly
 
 if TYPE_CHECKING:
     import pandas
@@ -28,6 +28,8 @@ def chart(
     """
     import plotly.graph_objects as go
 
+    if frame.empty or not (frame["task"] == "macro").any():
+        return says_nothing(go.Figure(), QUESTION, f"{a} minus {b} on {suite}", "no item was answered by both")
     tasks = frame[~frame["task"].isin(("macro", "macro_rescaled")) & frame["difference"].notna()].reset_index(drop=True)
     macro = frame[frame["task"] == "macro"].iloc[0]
     places = [float(len(tasks) - k) for k in range(len(tasks))]
@@ -98,9 +100,8 @@ def _layout(tasks: pandas.DataFrame, places: list[float], caption: str, suite: s
     return {
         **THEMELESS,
         "title": titled_plainly(QUESTION, caption),
-        "xaxis": axis("difference in points (right of 0: the first is better)", zeroline=False),
+        "xaxis": axis("difference [points]; right: the first is better", zeroline=False),
         "yaxis": {**rows, "showgrid": False, "zeroline": False},
-        "height": 190 + ROW_PX * (len(tasks) + 1) + 60,
-        "legend": {**THEMELESS["legend"], "y": -0.2, "traceorder": "normal"},
-        "margin": {**THEMELESS["margin"], "t": 110, "b": 90},
+        "height": 250 + ROW_PX * (len(tasks) + 1),
+        "legend": {**THEMELESS["legend"], "traceorder": "normal"},
     }

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from bench.charts import CLOSED, MARKERS, OPEN, SERIES_COLOURS, THEMELESS, axis, titled_plainly
+from bench.charts import CLOSED, MARKERS, OPEN, SERIES_COLOURS, THEMELESS, axis, says_nothing, titled_plainly
 
 if TYPE_CHECKING:
+    import datetime as dt
+
     import pandas
     import plotly.graph_objects as go
 
@@ -19,26 +21,38 @@ COLOURS = tuple(colour for colour in SERIES_COLOURS[:6] if colour not in (OPEN, 
 
 
 def chart(
-    frame: pandas.DataFrame, declines: Mapping[float, Decline] | None = None, *, name: str = "", mix: str = "3:1"
+    frame: pandas.DataFrame,
+    declines: Mapping[float, Decline] | None = None,
+    *,
+    name: str = "",
+    mix: str = "3:1",
+    until: dt.date | None = None,
 ) -> go.Figure:
     """`frame`: `analysis.price_to_reach`; `declines`: `analysis.reach_declines` of it; `name`: the benchmark's.
 
-    A line is the cheapest price that held, on a logarithmic axis; diamonds are record lows (of published prices).
+    A line is the cheapest price that held, on a logarithmic axis, up to `until` (None: the last change); diamonds are
+    record lows (of published prices). Lower qualities are drawn wider, so that they show where prices coincide.
     """
+    import pandas as pd
     import plotly.graph_objects as go
 
     figure = go.Figure()
-    end = frame["date"].max() if len(frame) else None
+    if frame.empty:
+        told = f"Quality: {name or 'unnamed'}. Cheapest list price, input to output {mix}; published figures."
+        return says_nothing(figure, QUESTION, told, "no price of so good a model is known")
+    end = frame["date"].max() if until is None else pd.Timestamp(until)
+    many = frame["quality"].nunique()
     for k, (quality, part) in enumerate(frame.groupby("quality", sort=True)):
-        colour = COLOURS[k % len(COLOURS)]
+        colour, wider = COLOURS[k % len(COLOURS)], min(many - 1 - k, 3)
         label = f"at least {float(str(quality)):g}{_falls((declines or {}).get(float(str(quality))))}"
-        figure.add_trace(_steps(part, label, colour, end))
-        figure.add_trace(_records(part[part["record"]], label, colour))
+        figure.add_trace(_steps(part, label, colour, end, 2 + 1.5 * wider))
+        figure.add_trace(_records(part[part["record"]], label, colour, 8 + 3 * wider))
     benchmark = name or ", ".join(dict.fromkeys(frame["benchmark"]))
-    days = f"{frame['date'].min():%Y-%m-%d} to {end:%Y-%m-%d}" if end is not None else "no price is known"
     n = int(frame["record"].sum())
     caption = (
-        f"Quality: {benchmark}. Cheapest list price, input to output {mix}; {n} record lows, {days}; published figures."
+        f"Quality: {benchmark}. Cheapest list price, input to output {mix}; {n} record lows, "
+        f"{frame['date'].min():%Y-%m-%d} to {end:%Y-%m-%d}; published figures.\n"
+        + ("x: factor a year, with its 95% interval." if any(map(_falls, (declines or {}).values())) else "")
     )
     figure.update_layout(
         title=titled_plainly(QUESTION, caption),
@@ -57,7 +71,7 @@ def _falls(found: Decline | None) -> str:
     return f": x {found.factor_per_year:.2g} a year [{found.low:.2g} to {high}]"
 
 
-def _steps(part: pandas.DataFrame, name: str, colour: str, end: object) -> go.Scatter:
+def _steps(part: pandas.DataFrame, name: str, colour: str, end: object, width: float) -> go.Scatter:
     import plotly.graph_objects as go
 
     return go.Scatter(
@@ -66,12 +80,12 @@ def _steps(part: pandas.DataFrame, name: str, colour: str, end: object) -> go.Sc
         mode="lines",
         name=name,
         legendgroup=name,
-        line={"color": colour, "width": 2, "shape": "hv"},
+        line={"color": colour, "width": width, "shape": "hv"},
         hoverinfo="skip",
     )
 
 
-def _records(part: pandas.DataFrame, name: str, colour: str) -> go.Scatter:
+def _records(part: pandas.DataFrame, name: str, colour: str, size: float) -> go.Scatter:
     import plotly.graph_objects as go
 
     return go.Scatter(
@@ -80,7 +94,7 @@ def _records(part: pandas.DataFrame, name: str, colour: str) -> go.Scatter:
         mode="markers",
         legendgroup=name,
         showlegend=False,
-        marker={"symbol": MARKERS["published"], "size": 8, "color": colour},
+        marker={"symbol": MARKERS["published"], "size": size, "color": colour},
         text=part["model"] + " at " + part["provider"].fillna("?"),
         hovertemplate="%{text}<br>%{x|%Y-%m-%d}: %{y:.4~g} $/M<extra></extra>",
     )

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import ceil, floor, log10
 from typing import TYPE_CHECKING, Any
 
-from bench.charts import CLOSED, MARKERS, OPEN, THEMELESS, axis, titled_plainly
+from bench.charts import CLOSED, MARKERS, OPEN, THEMELESS, axis, log_axis, says_nothing, titled_plainly
 
 if TYPE_CHECKING:
     import pandas
@@ -17,7 +16,6 @@ SHADE = "rgba(128, 128, 128, 0.2)"
 GREY = "rgba(128, 128, 128, 0.9)"
 LIKELY = 0.9
 FAINT = 0.4
-MOST_DECADES = 2.0
 
 
 def chart(frame: pandas.DataFrame) -> go.Figure:
@@ -29,7 +27,9 @@ def chart(frame: pandas.DataFrame) -> go.Figure:
 
     figure = go.Figure()
     shown = frame[frame["usd_per_task"].astype(float) > 0].reset_index(drop=True)
-    edge = frame.attrs.get("edge") or []
+    if shown.empty:
+        return says_nothing(figure, QUESTION, _caption(frame, shown), "no target with a known price was measured")
+    usd, edge = shown["usd_per_task"].astype(float), frame.attrs.get("edge") or []
     if edge:
         figure.add_trace(_shade(edge, float(shown["quality_low"].min())))
     figure.add_trace(_front(shown[shown["on_front"].astype(bool)]))
@@ -38,9 +38,9 @@ def chart(frame: pandas.DataFrame) -> go.Figure:
     if (wanted := frame.attrs.get("wanted")) is not None:
         figure.add_hline(y=wanted, line={"color": GREY, "width": 1.5, "dash": "dot"})
     figure.update_layout(
-        **{**THEMELESS, "margin": {**THEMELESS["margin"], "t": 110}},
+        **THEMELESS,
         title=titled_plainly(QUESTION, _caption(frame, shown)),
-        xaxis=axis("US$ a task, retries included", type="log", range=_room(shown), **_ticks(shown)),
+        xaxis=log_axis("US$ a task, retries included", 0.6 * float(usd.min()), 1.7 * float(usd.max())),
         yaxis=axis("share right (95% interval)"),
         height=560,
     )
@@ -120,20 +120,3 @@ def _caption(frame: pandas.DataFrame, shown: pandas.DataFrame) -> str:
     if left_out := frame.attrs.get("without_price"):
         lines.append(f"Not shown: {len(left_out)} without a known price.")
     return "\n".join(lines)
-
-
-def _room(shown: pandas.DataFrame) -> list[float] | None:
-    if shown.empty:
-        return None
-    return [log10(shown["usd_per_task"].min() * 0.6), log10(shown["usd_per_task"].max() * 1.7)]
-
-
-def _ticks(shown: pandas.DataFrame) -> dict[str, Any]:
-    """At 1, 2 and 5 of each decade where these are few, else at 1; as plain decimals."""
-    if shown.empty:
-        return {}
-    low, high = (log10(end) for end in (shown["usd_per_task"].min() * 0.6, shown["usd_per_task"].max() * 1.7))
-    steps = (1, 2, 5) if high - low < MOST_DECADES else (1,)
-    values = [step * 10.0**power for power in range(floor(low), ceil(high) + 1) for step in steps]
-    inside = [value for value in values if low <= log10(value) <= high]
-    return {"tickvals": inside, "ticktext": [f"{value:.9f}".rstrip("0").rstrip(".") for value in inside]}
