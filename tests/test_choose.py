@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -295,7 +296,7 @@ def others(monkeypatch):
     """Three models that others measured on GPQA diamond; 198 items where no standard error is told."""
     import pandas as pd
 
-    from bench.analysis import observations
+    observations = import_module("bench.analysis.observations")  # the package calls its function so, too
 
     rows = [
         ("old-open", 0.70, float("nan"), "2024-05-01", "2024-05-01"),

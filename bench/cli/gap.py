@@ -53,6 +53,8 @@ def gap(
 
     if draw not in DRAWN:
         raise ConfigError(f"--draw {draw!r} is none of {', '.join(DRAWN)}")
+    if draw == "index" and benchmark not in (None, analysis.HEADLINE) and chart is not None:
+        raise ConfigError(f"--draw index shows an index, and {benchmark} is one benchmark; use --draw gap")
     _bring_up_to_date(results)
     asked = analysis.Asked(
         as_of=_day(as_of),
@@ -164,7 +166,15 @@ def _draw(view: View, what: str, path: Path) -> None:
 
     found, caption, kind = view.gap, analysis.gap_caption(view), view.asked.provenance
     if what == "index":
-        figure = of_index.chart(analysis.gap_rows(view), provenance=kind, unit=found.unit, caption=caption)
+        figure = of_index.chart(
+            analysis.gap_rows(view),
+            provenance=kind,
+            unit=found.unit,
+            caption=caption,
+            name=found.name,
+            as_of=found.as_of,
+            confidence=found.confidence,
+        )
     elif what == "lag":
         figure = of_lag.chart(analysis.gap_series(view), name=found.name, caption=caption)
     else:

@@ -128,6 +128,7 @@ def reach(
 ) -> None:
     """The cheapest price of at least that quality over time, at prices valid then, and how fast it falls."""
     import dataclasses
+    import datetime as dt
 
     from bench import analysis
     from bench.catalog.benchmarks import benchmark as find_benchmark
@@ -140,7 +141,8 @@ def reach(
     if chart is not None:
         from bench.charts import export, price_to_reach
 
-        export.write(price_to_reach.chart(frame, declines, name=found.name, mix=str(asked)), chart)
+        today = dt.datetime.now(dt.UTC).date()
+        export.write(price_to_reach.chart(frame, declines, name=found.name, mix=str(asked), until=today), chart)
         print(f"wrote {chart}", file=sys.stderr)
     if as_json:
         told = [{"quality": q, **dataclasses.asdict(found)} for q, found in declines.items()]
