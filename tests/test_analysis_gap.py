@@ -443,7 +443,7 @@ def test_where_refits_cannot_be_kept_there_is_an_answer_all_the_same(tmp_path: P
 
 @pytest.fixture(scope="module")
 def odd(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """57.3 where a proportion is meant, and the same model on three benchmarks more: as if an importer had let it in."""
+    """57.3 where a proportion is meant, the same model on three benchmarks more: as if an importer had let it in."""
     place = tmp_path_factory.mktemp("odd")
     names = ("gpqa-diamond", "otis-mock-aime", "frontiermath", "simplebench")
     plain = {"model": "fir-1", "released": "2026-01-01", "grade": "weights-restricted"}

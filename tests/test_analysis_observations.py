@@ -196,11 +196,15 @@ def test_overlapping_imports_count_as_one_version_on_the_frontier(overlapping: P
 
 
 @pytest.mark.xfail(
-    strict=True, reason="one score told by two layouts is two rows: `n_rows` and `--rule mean` count it twice"
+    strict=True, reason="a row that two files tell alike is two rows: n_rows and --rule mean count it twice"
 )
-def test_overlapping_imports_do_not_count_twice_under_the_rule_of_the_mean(overlapping: Path) -> None:
-    frame = of(observations(overlapping, benchmarks=["gpqa-diamond"]), version="ace-1", effort="high")
-    assert len(frame) == 1
+def test_a_row_that_two_files_tell_alike_is_one_row(tmp_path: Path) -> None:
+    same = {"model": "ace-1", "benchmark": "jumping", "released": "2024-01-01", "grade": "closed-api", "source": "Ace"}
+    imported(tmp_path, [{**same, "score": 0.4}, {**same, "score": 0.6}], "a")
+    results = imported(tmp_path, [{**same, "score": 0.4}], "b")
+    view = gap(results, "jumping", Asked(draws=0, rule="mean"))
+    assert view.rows["score"].tolist() == [0.5]
+    assert view.rows["n_rows"].tolist() == [2]
 
 
 # --------------------------------------------------------------------------------------------------------- our own runs
