@@ -14,7 +14,10 @@ import pytest
 from bench import database, imports
 from bench.analysis import OBSERVATION_COLUMNS, observations
 from bench.analysis.gap import Asked, gap
+from bench.analysis.observations import _model_name
+from bench.catalog import load
 from bench.catalog import published as bundled
+from bench.catalog.names import match
 from bench.errors import ConfigError
 from tests.judged_runs import judged
 from tests.published_files import AIRTABLE, HUB, folder, lmarena
@@ -136,6 +139,13 @@ def test_an_imported_row_replaces_the_bundled_one_of_the_same_version_effort_and
     assert of(here, effort="33K")["score"].tolist() == [0.456]
 
 
+def test_it_does_so_too_where_it_names_a_version_of_the_benchmark(tmp_path: Path) -> None:
+    """Else the bundled, rounded score of the same thing stands beside it, and the better of the two counts."""
+    results = imported(tmp_path, [{**ROWS[0], "benchmark_version": "2026-04-08"}])
+    here = of(observations(results, benchmarks=["gpqa-diamond"]), version=WELL_KNOWN["version"])
+    assert here[here["effort"] == WELL_KNOWN["effort"]]["score"].tolist() == [0.123]
+
+
 def test_all_other_bundled_rows_stay(theirs: pd.DataFrame) -> None:
     assert len(theirs) == len(BUNDLED) - 1 + len(ROWS)
 
@@ -195,9 +205,6 @@ def test_overlapping_imports_count_as_one_version_on_the_frontier(overlapping: P
     assert ace["score"].iloc[0] == 0.85
 
 
-@pytest.mark.xfail(
-    strict=True, reason="a row that two files tell alike is two rows: n_rows and --rule mean count it twice"
-)
 def test_a_row_that_two_files_tell_alike_is_one_row(tmp_path: Path) -> None:
     same = {"model": "ace-1", "benchmark": "jumping", "released": "2024-01-01", "grade": "closed-api", "source": "Ace"}
     imported(tmp_path, [{**same, "score": 0.4}, {**same, "score": 0.6}], "a")
@@ -205,6 +212,21 @@ def test_a_row_that_two_files_tell_alike_is_one_row(tmp_path: Path) -> None:
     view = gap(results, "jumping", Asked(draws=0, rule="mean"))
     assert view.rows["score"].tolist() == [0.5]
     assert view.rows["n_rows"].tolist() == [2]
+
+
+def test_equal_scores_of_several_runs_in_one_file_are_several_rows(tmp_path: Path) -> None:
+    same = {"model": "ace-1", "benchmark": "jumping", "released": "2024-01-01", "grade": "closed-api", "source": "Ace"}
+    results = imported(tmp_path, [{**same, "score": 0.4}, {**same, "score": 0.4}, {**same, "score": 0.7}])
+    view = gap(results, "jumping", Asked(draws=0, rule="mean"))
+    assert view.rows["score"].tolist() == [pytest.approx(0.5)]
+    assert view.rows["n_rows"].tolist() == [3]
+
+
+def test_of_two_rows_alike_the_one_that_tells_its_error_stays(tmp_path: Path) -> None:
+    same = {"model": "ace-1", "benchmark": "jumping", "released": "2024-01-01", "grade": "closed-api", "source": "Ace"}
+    imported(tmp_path, [{**same, "score": 0.4}], "a")
+    results = imported(tmp_path, [{**same, "score": 0.4, "stderr": 0.02}], "b")
+    assert gap(results, "jumping", Asked(draws=0)).rows["stderr"].tolist() == [0.02]
 
 
 # --------------------------------------------------------------------------------------------------------- our own runs
@@ -275,15 +297,21 @@ def test_without_runs_there_are_no_own_rows_but_all_columns(tmp_path: Path) -> N
     assert (len(frame), tuple(frame.columns)) == (0, OBSERVATION_COLUMNS)
 
 
-@pytest.mark.xfail(strict=True, reason="a tag after the model's name is taken for the model")
 @pytest.mark.parametrize(
     ("spec", "model"),
-    [("ollama:qwen3:8b", "qwen3-8b"), ("openrouter:deepseek/deepseek-r1:free", "deepseek-r1")],
+    [
+        ("ollama:qwen3:8b", "qwen3-8b"),
+        ("ollama:llama3.3:latest", "llama-3.3"),
+        ("openrouter:deepseek/deepseek-r1:free", "deepseek-r1"),
+        ("openrouter:x-ai/grok-4:nitro", "grok-4"),
+        ("bedrock:anthropic.claude-3-haiku-20240307-v1:0", "claude-3-haiku"),
+        ("http://localhost:8000/v1#Qwen/Qwen3-8B", "qwen3-8b"),
+        ("vllm@qwen3-8b", "qwen3-8b"),
+        ("openai:gpt-5", "gpt-5"),
+    ],
 )
-def test_a_model_with_a_colon_in_its_name_keeps_its_name(tmp_path: Path, spec: str, model: str) -> None:
-    judged(tmp_path, RUN.format("a"), spec, {"gsm8k": right(0.5)}, layer="self-hosted")
-    database.build(tmp_path)
-    assert set(observations(tmp_path, provenance="own")["model"]) == {model}
+def test_a_target_is_called_after_its_model_whatever_stands_around_it(spec: str, model: str) -> None:
+    assert match(_model_name(load(), spec)).model == model
 
 
 # ---------------------------------------------------------------------------------------------------- both on one scale
@@ -318,13 +346,11 @@ def test_under_three_shared_models_nothing_is_combined(tmp_path: Path) -> None:
     assert (len(frame), tuple(frame.columns)) == (0, OBSERVATION_COLUMNS)
 
 
-@pytest.mark.xfail(strict=True, reason="moved scores leave 0 to 1: the gap then ends with advice on importing")
 def test_a_moved_score_stays_a_proportion(both: Path) -> None:
     scores = observations(both, provenance="combined", benchmarks=["gsm8k"])["score"]
     assert scores.between(0, 1).all()
 
 
-@pytest.mark.xfail(strict=True, reason="another version of the benchmark is another benchmark: GAP.md section 1")
 def test_published_scores_on_another_version_of_the_benchmark_are_not_combined(tmp_path: Path) -> None:
     measured(tmp_path / "results")
     results = imported(tmp_path, others(benchmark_version="2024-platinum"))

@@ -202,9 +202,6 @@ def test_what_was_corrected_by_hand_counts_before_all(
     assert found == ("weights-restricted", "2026-08-07", "2025-08-07")
 
 
-@pytest.mark.xfail(
-    strict=True, reason="before the first fact of an override nobody tells: the other sources are dropped"
-)
 def test_an_override_that_tells_only_of_the_weights_keeps_what_was_known_before() -> None:
     facts = told(
         ("override", "ace-1", "weights-restricted", "2025-01-01"), ("bundled", "ace-1", "closed-api", "2024-01-01")

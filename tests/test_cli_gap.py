@@ -184,14 +184,12 @@ def test_the_line_goes_to_stderr_and_the_command_ends_with_2(empty: Path) -> Non
     assert done.stderr == "error: benchmark 'gpqa-dimond' is unknown; did you mean 'gpqa-diamond'?\n"
 
 
-@pytest.mark.xfail(strict=True, reason="a negative seed ends in a traceback, an endless tolerance in nonsense")
 @pytest.mark.parametrize("arguments", [("--seed", "-1"), ("--tolerance", "inf")])
 def test_numbers_that_cannot_be_meant_are_refused(empty: Path, arguments: tuple[str, ...]) -> None:
     done = asked(empty, *arguments)
     assert done.exit_code == 2 or isinstance(done.exception, ConfigError), done.exception
 
 
-@pytest.mark.xfail(strict=True, reason="--all drops --benchmark, --index and --chart without a word")
 @pytest.mark.usefixtures("_table_at_once")
 @pytest.mark.parametrize("more", [("--benchmark", "mmlu"), ("--chart", "all.html"), ("--index",)])
 def test_all_does_not_silently_drop_another_wish(empty: Path, more: tuple[str, ...]) -> None:

@@ -289,17 +289,11 @@ def test_the_score_of_a_later_snapshot_is_not_dated_back_to_the_first(eci: View)
     assert first["value"].max() < 134
 
 
-@pytest.mark.xfail(
-    strict=True, reason="imported rows without errors replace bundled ones with them: no interval is left"
-)
 def test_an_import_does_not_take_the_interval_from_the_headline(eci: View, tmp_path: Path) -> None:
     assert gap(tmp_path, "eci", Asked(as_of=dt.date(2026, 2, 12))).gap.gap.low is not None
     assert eci.gap.gap.low is not None
 
 
-@pytest.mark.xfail(
-    strict=True, reason="a vintage of the index is taken for a snapshot of its day: ConfigError, or models lost"
-)
 @pytest.mark.parametrize("as_of", ["2025-06-01", "2026-02-12"])
 def test_after_an_import_the_headline_of_a_day_is_still_told_and_about_the_same(
     everything: Path, tmp_path: Path, as_of: str

@@ -165,11 +165,10 @@ def _published(results: Path, asked: Asked, runs: pandas.DataFrame) -> tuple[pan
 
 def _observed(results: Path, benchmarks: Mapping[str, float]) -> pandas.DataFrame:
     """The best published score of each model on each of these, with a standard error where one can be had."""
-    from bench.analysis.observations import observations
+    from bench.analysis.observations import observations, one_version_each
     from bench.catalog.benchmarks import benchmark
 
-    rows = observations(results, provenance="published")
-    rows = rows[rows["benchmark"].isin(list(benchmarks))]
+    rows = one_version_each(observations(results, provenance="published", benchmarks=list(benchmarks)))
     n = rows["n_items"].fillna(rows["benchmark"].map({name: benchmark(name).n_items for name in benchmarks}))
     binomial = (rows["score"] * (1 - rows["score"]) / n.astype(float)) ** 0.5
     rows = rows.assign(stderr=rows["stderr"].fillna(binomial), value=rows["score"], task=rows["benchmark"], n=n)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
-from bench.analysis.observations import DEFAULT_OPEN, observations
+from bench.analysis.observations import DEFAULT_OPEN, observations, one_version
 from bench.errors import ConfigError, nearest
 
 if TYPE_CHECKING:
@@ -124,7 +124,8 @@ def scale_of(name: str, found: pandas.DataFrame) -> Scale:
     if told is not None and told.id in seen:
         return told
     if name in seen:
-        return IndexScale(id=name, name=name, unit="proportion", scale=_scale(found[found["benchmark"] == name]))
+        scale = _scale(name, found[found["benchmark"] == name])
+        return IndexScale(id=name, name=name, unit=scale, scale=scale)
     if told is not None:
         have = f"there are scores on {', '.join(sorted(seen)[:8])} …" if seen else "there are none on any benchmark"
         raise ConfigError(
@@ -134,18 +135,24 @@ def scale_of(name: str, found: pandas.DataFrame) -> Scale:
     raise ConfigError(f"benchmark {name!r} is unknown{nearest(name, seen | set(benchmarks()))}")
 
 
-def _scale(part: pandas.DataFrame) -> Literal["proportion", "points"]:
+def _scale(name: str, part: pandas.DataFrame) -> Literal["proportion", "points"]:
+    """What its sources say, else what its figures look like."""
+    told = set(part["scale"].dropna())
+    if len(told) > 1:
+        raise ConfigError(f"{name}: some scores are told as proportions, some as points; import them on one scale")
+    if told:
+        return "points" if told == {"points"} else "proportion"
     return "proportion" if part["score"].between(0, 1).all() else "points"
 
 
 def _view(found: pandas.DataFrame, benchmark: Scale, asked: Asked) -> View:
     from bench.frontier import posterior, scores
 
-    part, version = of_benchmark(found, benchmark.id, asked.as_of)
+    part, version = one_version(found, benchmark.id, asked.as_of)
     rows = scores.rows(
         part, benchmark, rule=cast("Rule", asked.rule), effort_rule=cast("EffortRule", asked.effort_rule)
     )
-    rows = scores.assuming_errors(rows[until(rows, asked.as_of)].reset_index(drop=True))
+    rows = scores.assuming_errors(rows[until(rows, asked)].reset_index(drop=True))
     drawn = posterior.draws(rows, benchmark, n=asked.draws, seed=asked.seed) if len(rows) and asked.draws else None
     return View(
         benchmark=benchmark,
@@ -174,51 +181,41 @@ def measured(rows: pandas.DataFrame, benchmark: Scale, asked: Asked, drawn: nump
     )
 
 
-def until(rows: pandas.DataFrame, as_of: dt.date | None) -> Any:
+def until(rows: pandas.DataFrame, asked: Asked) -> Any:
+    """Which rows had come by the day that is asked for; a model that is dated after today has not."""
     import pandas as pd
 
-    return rows["since"].notna() if as_of is None else rows["since"] <= pd.Timestamp(as_of)
-
-
-def of_benchmark(found: pandas.DataFrame, benchmark: str, as_of: dt.date | None) -> tuple[pandas.DataFrame, str | None]:
-    """Scores of one version of a benchmark, and which; all of them where nobody names a version.
-
-    Versions that are dates are snapshots of ratings, which shift from one to the next: the newest by `as_of` is taken.
-    Of other versions, the one with the most models; rows that name none go with it.
-    """
-    part = found[found["benchmark"] == benchmark]
-    named = part["benchmark_version"].dropna()
-    if named.nunique() < 2:
-        return part, None if named.empty else str(named.iloc[0])
-    dates = named.str.fullmatch(r"\d{4}-\d{2}-\d{2}")
-    if dates.all():
-        until = named[named <= as_of.isoformat()] if as_of is not None else named
-        if until.empty:
-            raise ConfigError(f"the oldest snapshot is of {named.min()}, after {as_of}; ask for a later --as-of")
-        chosen = str(until.max())
-        return part[part["benchmark_version"] == chosen], chosen
-    many = part.groupby("benchmark_version")["model"].nunique()
-    chosen = str(many[many == many.max()].index.max())
-    return part[part["benchmark_version"].isna() | (part["benchmark_version"] == chosen)], chosen
+    return rows["since"] <= pd.Timestamp(asked.as_of or asked.today)
 
 
 def gap_table(results: Path, asked: Asked | None = None, benchmarks: list[str] | None = None) -> pandas.DataFrame:
     """One row per benchmark, as of its own last date with news of both classes, or of `asked.as_of`; TABLE_COLUMNS.
 
-    Without names: all with at least LEAST_ROWS versions of each class. Figures as in `Gap`.
+    Without names: all with at least LEAST_ROWS versions of each class. Figures as in `Gap`. What can't be told is left
+    out: `frame.attrs["left_out"]`, a line by benchmark.
     """
     import pandas as pd
 
     asked = asked or Asked()
     found = observed(results, asked)
-    scales = [scale_of(name, found) for name in (benchmarks or _worth(found))]
-    rows = [_line(_view(found, benchmark, asked)) for benchmark in scales]
-    return pd.DataFrame(rows, columns=list(TABLE_COLUMNS))
+    rows, left_out = [], {}
+    for name in benchmarks or _worth(found):
+        try:
+            view = _view(found, scale_of(name, found), asked)
+            if benchmarks or min(view.gap.variants.values()) >= LEAST_ROWS:
+                rows.append(_line(view))
+        except ConfigError as error:
+            left_out[name] = str(error)
+    frame = pd.DataFrame(rows, columns=list(TABLE_COLUMNS))
+    frame.attrs["left_out"] = left_out
+    return frame
 
 
 def _worth(found: pandas.DataFrame) -> list[str]:
-    counted = found.groupby("benchmark")[["closed_since", "open_since"]].count().min(axis=1)
-    return sorted(str(name) for name in counted[counted >= LEAST_ROWS].index)
+    sides = [found[found[since].notna()] for since in ("closed_since", "open_since")]
+    many = [part.groupby("benchmark")["version"].nunique() for part in sides]
+    both = many[0].index.intersection(many[1].index)
+    return sorted(str(name) for name in both if min(side[name] for side in many) >= LEAST_ROWS)
 
 
 def _line(view: View) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast, get_args
 
 from bench.analysis.gap import Asked, IndexScale, View, measured, observed, until, z_of
+from bench.analysis.observations import one_version_each
 from bench.errors import ConfigError, nearest
 
 if TYPE_CHECKING:
@@ -118,7 +119,7 @@ def _prepared(found: pandas.DataFrame, asked: Asked, since: dt.date | None) -> P
 
     facts = {name: benchmarks()[name] for name in _of_index()}
     rule, effort_rule = cast("Rule", asked.rule), cast("EffortRule", asked.effort_rule)
-    return index.index_rows(found, facts, rule=rule, effort_rule=effort_rule, since=since)
+    return index.index_rows(one_version_each(found), facts, rule=rule, effort_rule=effort_rule, since=since)
 
 
 def _fitted(found: pandas.DataFrame, asked: Asked, capability: str | None) -> Index:
@@ -186,6 +187,6 @@ def rows_of(found: pandas.DataFrame, fitted: Index, scores: pandas.DataFrame, as
     plain = scores[["model", "index", "stderr"]].rename(columns={"model": "group", "index": "score"})
     frame = plain.join(first, on="group").rename(columns={"group": "version"})
     rows = scoring.rows(frame.assign(benchmark="index", effort=None, provenance=asked.provenance), IndexScale())
-    kept: pandas.DataFrame = rows[until(rows, asked.as_of)].reset_index(drop=True)
+    kept: pandas.DataFrame = rows[until(rows, asked)].reset_index(drop=True)
     kept.attrs["rules"] = (fitted.prepared.method, fitted.fit.method)
     return kept

@@ -30,7 +30,7 @@ LEAST_OVERLAP = 3
 
 OBSERVATION_COLUMNS = (
     "raw", "model", "version", "effort", "host", "label", "vendor", "released", "benchmark", "benchmark_version",
-    "score", "stderr", "n_items", "shots", "scaffold", "evaluated_on", "source", "licence", "provenance",
+    "scale", "score", "stderr", "n_items", "shots", "scaffold", "evaluated_on", "source", "licence", "provenance",
     "grade", "open_since", "closed_since",
 )  # fmt: skip
 NUMBERS = ("score", "stderr", "n_items", "shots")
@@ -89,10 +89,38 @@ def published(results: Path, benchmarks: Sequence[str] | None = None) -> pandas.
     theirs = _imported(results, benchmarks)
     if theirs.empty:
         return _plain(_named(ours, "version"))
-    named = pd.concat([_named(ours, "version"), _named(theirs, "model")], ignore_index=True)
-    key = [named[column].fillna("") for column in ("version", "effort", "benchmark")]
-    imported = named["from_import"].groupby(key).transform("any")
-    return _released(_plain(named[named["from_import"] | ~imported]))
+    ours, theirs = _named(ours, "version"), _named(theirs, "model")
+    named = pd.concat([ours.loc[_untold(ours, theirs)], _once(theirs)], ignore_index=True)
+    return _released(_plain(named))
+
+
+def _untold(ours: pandas.DataFrame, theirs: pandas.DataFrame) -> list[bool]:
+    """Bundled rows that no import tells too; where one names a version of the benchmark, of that version."""
+    same = ("version", "effort", "benchmark")
+    any_version = set(_keys(theirs, *same))
+    one_of_them = set(_keys(theirs, *same, "benchmark_version"))
+    rows = _keys(ours, *same, "benchmark_version")
+    return [row not in one_of_them if row[-1] else row[:-1] not in any_version for row in rows]
+
+
+def _once(theirs: pandas.DataFrame) -> pandas.DataFrame:
+    """Without the rows that another import tells alike, as two layouts of one source do; the one with an error stays.
+
+    Equal figures within one import are several measurements and all stay.
+    """
+    what = ("version", "effort", "host", "benchmark", "benchmark_version", "shots", "scaffold", "rounded")
+    keys = list(_keys(theirs.assign(rounded=theirs["score"].round(6)), *what))
+    runs, unsure = list(theirs["run_id"]), list(theirs["stderr"].isna())
+    first: dict[Any, str] = {}
+    for place in sorted(range(len(keys)), key=unsure.__getitem__):
+        first.setdefault(keys[place], runs[place])
+    return theirs.loc[[first[key] == run for key, run in zip(keys, runs, strict=True)]]
+
+
+def _keys(frame: pandas.DataFrame, *columns: str) -> Iterator[tuple[Any, ...]]:
+    """Rows of those columns to compare by: None and NaN are the same unknown, and so is a column that isn't there."""
+    whole = frame.reindex(columns=list(columns)).astype("object")
+    return _rows(whole.where(whole.notna(), None), *columns)
 
 
 def _released(frame: pandas.DataFrame) -> pandas.DataFrame:
@@ -177,7 +205,7 @@ def own(results: Path, benchmarks: Sequence[str] | None = None) -> pandas.DataFr
         {
             "raw": found["target"].map(names),
             "benchmark": [_benchmark_of(*key) for key in _rows(found, "suite", "suite_version", "task")],
-            "benchmark_version": found["suite_version"],
+            "benchmark_version": [_version_of(*key) for key in _rows(found, "suite_version", "task")],
             "score": found["value"],
             "stderr": (found["ci_high"] - found["ci_low"]) / (2 * 1.959964),
             "n_items": found["n"],
@@ -201,8 +229,8 @@ def _model_name(catalog: object, spec: str) -> str:
         known = None
     if known is not None:
         return known.id
-    _, _, name = spec.rpartition("#" if "#" in spec else "@" if "@" in spec else ":")
-    return name or spec
+    provider, _, name = spec.partition("#" if "#" in spec else "@" if "@" in spec else ":")
+    return name.replace(":", "-") if provider == "ollama" else name or spec
 
 
 def _benchmark_of(suite: str, version: str, task: str) -> str:
@@ -210,6 +238,13 @@ def _benchmark_of(suite: str, version: str, task: str) -> str:
 
     found = known(task)
     return f"{suite}@{version}/{task}" if found is None else found.id
+
+
+def _version_of(version: str, task: str) -> str | None:
+    """The suite's, of a task of ours; which version of a known benchmark a task asks is not known."""
+    from bench.catalog.benchmarks import known
+
+    return version if known(task) is None else None
 
 
 def _dated(frame: pandas.DataFrame) -> pandas.DataFrame:
@@ -247,12 +282,21 @@ def combined(results: Path, benchmarks: Sequence[str] | None = None) -> pandas.D
     """
     import pandas as pd
 
-    ours, theirs = own(results, benchmarks), published(results, benchmarks)
+    ours = own(results, benchmarks)
+    theirs = _comparable(ours, published(results, benchmarks))
     parts = [
         _together(ours[ours["benchmark"] == name], theirs[theirs["benchmark"] == name])
         for name in overlap(ours, theirs)
     ]
     return pd.concat(parts, ignore_index=True) if parts else ours.iloc[:0]
+
+
+def _comparable(ours: pandas.DataFrame, theirs: pandas.DataFrame) -> pandas.DataFrame:
+    """Published scores without those of another version of the benchmark."""
+    told = set(_rows(ours, "benchmark", "benchmark_version"))
+    pairs = _rows(theirs, "benchmark", "benchmark_version")
+    same = [pair[1] is None or pair[1] != pair[1] or pair in told for pair in pairs]
+    return theirs.loc[same]
 
 
 def overlap(ours: pandas.DataFrame, theirs: pandas.DataFrame) -> list[str]:
@@ -271,10 +315,43 @@ def _together(ours: pandas.DataFrame, theirs: pandas.DataFrame) -> pandas.DataFr
     )
     shift = pairs["own"] - pairs["score"]
     doubt = float(shift.std(ddof=1) / np.sqrt(len(shift)))
-    moved = theirs[~theirs["model"].isin(set(ours["model"]))].assign(
-        score=lambda frame: frame["score"] + shift.mean(), stderr=lambda frame: np.hypot(frame["stderr"], doubt)
-    )
+    rest = theirs[~theirs["model"].isin(set(ours["model"]))]
+    score = rest["score"] + shift.mean()
+    if ours["score"].between(0, 1).all():
+        score = score.clip(0, 1)
+    moved = rest.assign(score=score, stderr=np.hypot(rest["stderr"], doubt))
     return pd.concat([ours, moved], ignore_index=True).assign(provenance="combined")
+
+
+def one_version(found: pandas.DataFrame, benchmark: str, as_of: dt.date | None) -> tuple[pandas.DataFrame, str | None]:
+    """Scores of one version of a benchmark, and which; all of them where nobody names a version.
+
+    Of an arena, whose ratings shift from snapshot to snapshot, the newest snapshot by `as_of`; of a fitted index the
+    newest fit, which measures old models anew; of any other benchmark the version with the newest model, then the one
+    with most models. Rows that name no version go with it. ConfigError where no snapshot is old enough.
+    """
+    part = found[found["benchmark"] == benchmark]
+    named = part["benchmark_version"].dropna()
+    if named.nunique() < 2:
+        return part, None if named.empty else str(named.iloc[0])
+    dates = named[named.str.fullmatch(r"\d{4}-\d{2}-\d{2}")]
+    if len(dates):
+        until = dates[dates <= as_of.isoformat()] if as_of is not None and benchmark.startswith(ARENA) else dates
+        if until.empty:
+            raise ConfigError(f"the oldest snapshot is of {dates.min()}, after {as_of}; ask for a later --as-of")
+        return part[part["benchmark_version"] == until.max()], str(until.max())
+    by_version = part.groupby("benchmark_version").agg({"released": "max", "model": "nunique"})
+    order = by_version.reset_index().sort_values(["released", "model", "benchmark_version"], na_position="first")
+    chosen = str(order["benchmark_version"].iloc[-1])
+    return part[part["benchmark_version"].isna() | (part["benchmark_version"] == chosen)], chosen
+
+
+def one_version_each(found: pandas.DataFrame) -> pandas.DataFrame:
+    """The same of every benchmark, by the newest."""
+    import pandas as pd
+
+    parts = [one_version(found, str(name), None)[0] for name in found["benchmark"].unique()]
+    return pd.concat(parts, ignore_index=True) if parts else found
 
 
 def _rows(frame: pandas.DataFrame, *columns: str) -> Iterator[tuple[Any, ...]]:

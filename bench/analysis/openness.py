@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     import pandas
 
 ACCESS_COLUMNS = ("model", "grade", "valid_from", "valid_to", "source", "licence", "note", "told_by")
+Spans = list[tuple[Any, str]]
+"""(day from which it held, grade)."""
 TOLD_BY = ("override", "bundled", "Epoch", "licence label", "catalogue")
 """Who counts first: what was corrected by hand, our checked facts, a researcher's finding, what somebody typed."""
 
@@ -86,22 +88,40 @@ def graded(
     return frame.drop(columns=columns, errors="ignore").join(times)
 
 
-def _spans(grades: pandas.DataFrame) -> dict[str, tuple[int, list[tuple[Any, str]]]]:
-    """By name: place of the source that counts, and its grades with the day from which each held."""
-    found: dict[str, tuple[int, list[tuple[Any, str]]]] = {}
+def _spans(grades: pandas.DataFrame) -> dict[str, dict[int, Spans]]:
+    """By name and by place of the source that tells: its grades with the day from which each held."""
+    found: dict[str, dict[int, Spans]] = {}
     columns = ("model", "told_by", "valid_from", "grade")
     for name, told_by, start, grade in zip(*(grades[column] for column in columns), strict=True):
-        place = TOLD_BY.index(told_by)
-        if name not in found or place < found[name][0]:
-            found[name] = (place, [])
-        if place == found[name][0]:
-            found[name][1].append((start, grade))
+        found.setdefault(name, {}).setdefault(TOLD_BY.index(told_by), []).append((start, grade))
     return found
 
 
-def _best(known: Mapping[str, tuple[int, list[tuple[Any, str]]]], names: list[str]) -> list[tuple[Any, str]]:
-    found = [known[name] for name in names if name in known]
-    return min(found, key=lambda each: each[0])[1] if found else []
+def _best(known: Mapping[str, Mapping[int, Spans]], names: list[str]) -> Spans:
+    """The grades that count: of the first source that tells of any of these names, and of the others before its first.
+
+    An override that tells only when the weights came leaves what was known of the time before: only less open grades,
+    though, so that a wrong label of openness does not come back by an earlier date.
+    """
+    told: dict[int, Spans] = {}
+    for name in names:
+        for place, spans in known.get(name, {}).items():
+            told.setdefault(place, spans)
+    best: Spans = []
+    for place in sorted(told):
+        best += [span for span in told[place] if not best or _before(span, best)]
+    return best
+
+
+def _before(span: tuple[Any, str], best: Spans) -> bool:
+    """Whether a grade began before the others and was less open; one without a date says nothing of that time."""
+    import pandas as pd
+
+    from bench.catalog.grades import GRADES
+
+    (start, grade), starts = span, [day for day, _ in best]
+    earlier = pd.notna(start) and all(pd.notna(day) and start < day for day in starts)
+    return bool(earlier) and GRADES.index(grade) < min(GRADES.index(held) for _, held in best)
 
 
 def _times(

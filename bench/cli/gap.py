@@ -155,6 +155,7 @@ def _show_all(results: Path, asked: Asked, as_json: bool) -> None:
         console.print(terminal.table_of(columns, part))
         console.print()
     print(gap_tables.OVERVIEW_NOTE)
+    tell_problems([f"left out: {name}: {why}" for name, why in frame.attrs["left_out"].items()])
 
 
 def _draw(view: View, what: str, path: Path) -> None:

@@ -96,6 +96,7 @@ def _kept(
     reasons = [
         ("not a benchmark of the index", chance.isna()),
         ("no score", value.isna()),
+        ("no proportion from 0 to 1", ~observations["score"].between(-1e-9, 1 + 1e-9)),
         (f"released before {since}", old),
         ("below chance", (value < 0) & (below == "drop")),
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -47,7 +48,8 @@ def refits(
         return kept
     drawn = _drawn(rows, fit, models, n, seed, progress)
     if cache_dir is not None:
-        cache.write(cache_dir, name, models, drawn)
+        with suppress(OSError):  # refits that can't be kept are only made again
+            cache.write(cache_dir, name, models, drawn)
     return drawn
 
 
