@@ -305,7 +305,11 @@ def others(monkeypatch):
     ]
     columns = ["model", "score", "stderr", "released", "open_since"]
     frame = pd.DataFrame(rows, columns=columns).assign(
-        benchmark="gpqa-diamond", n_items=float("nan"), source="a test", label=lambda f: f["model"]
+        benchmark="gpqa-diamond",
+        benchmark_version=None,
+        n_items=float("nan"),
+        source="a test",
+        label=lambda f: f["model"],
     )
     frame = frame.astype({"released": "datetime64[ns]", "open_since": "datetime64[ns]"})
     monkeypatch.setattr(observations, "observations", lambda *_, **__: frame)

@@ -95,6 +95,7 @@ def test_every_observation_is_accounted_for() -> None:
         "kept": 5,
         "not a benchmark of the index": 2,
         "no score": 1,
+        "no proportion from 0 to 1": 0,
         "released before 2023-01-01": 1,
         "below chance": 1,
     }

@@ -90,8 +90,22 @@ def published(results: Path, benchmarks: Sequence[str] | None = None) -> pandas.
     if theirs.empty:
         return _plain(_named(ours, "version"))
     ours, theirs = _named(ours, "version"), _named(theirs, "model")
-    named = pd.concat([ours.loc[_untold(ours, theirs)], _once(theirs)], ignore_index=True)
+    once = _with_errors(_once(theirs), ours)
+    named = pd.concat([ours.loc[_untold(ours, theirs)], once], ignore_index=True)
     return _released(_plain(named))
+
+
+def _with_errors(theirs: pandas.DataFrame, ours: pandas.DataFrame) -> pandas.DataFrame:
+    """Imported rows without an error take that of the bundled row of the same version, effort and benchmark.
+
+    Epoch's tables of April 2026 tell its index without the intervals that an earlier file has.
+    """
+    same = ("version", "effort", "benchmark")
+    errors = dict(zip(_keys(ours, *same), ours["stderr"], strict=True))
+    known = [errors.get(key, float("nan")) for key in _keys(theirs, *same)]
+    return theirs.assign(
+        stderr=[own if own == own else other for own, other in zip(theirs["stderr"], known, strict=True)]
+    )
 
 
 def _untold(ours: pandas.DataFrame, theirs: pandas.DataFrame) -> list[bool]:

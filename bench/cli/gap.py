@@ -35,14 +35,14 @@ def gap(
         str, typer.Option(help="The least open grade that counts as open.")
     ] = "weights-noncommercial",
     tolerance: Annotated[
-        float, typer.Option(min=0.0, help="Points that an open model may lack and still count as equal.")
+        float, typer.Option(min=0.0, max=1e6, help="Points that an open model may lack and still count as equal.")
     ] = 0.0,
     provenance: Annotated[str, typer.Option(help="published, own, or combined.")] = "published",
     effort: Annotated[str, typer.Option(help="Of a version's reasoning efforts: best, mean, none, each.")] = "best",
     rule: Annotated[str, typer.Option(help="Of a version's rows: best, mean, latest.")] = "best",
     sensitivity: Annotated[bool, typer.Option(help="Also how the answer moves with each choice.")] = True,
     refits: Annotated[int, typer.Option(min=0, help="With --index: refits behind the intervals.")] = 500,
-    seed: Annotated[int, typer.Option(help="Of the draws.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Of the draws.")] = 0,
     chart: Annotated[Path | None, typer.Option(help="Also a chart: FILE.html, .png or .svg.")] = None,
     draw: Annotated[str, typer.Option(help="What --chart shows: gap, lag or index.")] = "gap",
     as_json: Json = False,
@@ -66,6 +66,9 @@ def gap(
         seed=seed,
     )
     if every:
+        wishes = {"--benchmark": benchmark, "--chart": chart, "--index": index or None, "--capability": capability}
+        for option in (name for name, value in wishes.items() if value is not None):
+            raise ConfigError(f"--all is a table of every benchmark and takes no {option}; give one of the two")
         _show_all(results, asked, as_json)
         return
     view = _view(results, asked, benchmark, index=index or capability is not None, capability=capability, refits=refits)

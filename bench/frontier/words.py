@@ -33,7 +33,8 @@ def span(months: float) -> str:
 def _today(gap: Gap) -> str:
     if gap.closed is None or gap.open is None or gap.gap.points is None:
         missing = " or ".join(cls for cls, held in (("closed", gap.closed), ("open", gap.open)) if held is None)
-        return f"On {gap.name} there is no dated score of any {missing} model, so no gap can be told."
+        day = f", as of {gap.as_of}," if gap.as_of else ""
+        return f"On {gap.name}{day} there is no dated score of any {missing} model, so no gap can be told."
     where, points = f"On {gap.name}, as of {gap.as_of},", gap.gap.points
     closed, opened = _named(gap.closed), _named(gap.open)
     if points == 0:
