@@ -309,9 +309,6 @@ def test_a_row_of_the_table_is_the_gap_of_that_benchmark(world: Path, jumping: V
     assert (row["records"], row["unmatched"], row["stale_days"]) == (3, 1, 151)
 
 
-@pytest.mark.xfail(
-    strict=True, reason="a name that was asked for and is unknown is left out like any that can't be told"
-)
 def test_a_table_of_named_benchmarks_refuses_an_unknown_name(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="did you mean 'mmlu'"):
         gap_table(tmp_path, asked(), ["mmlu", "mmlo"])

@@ -146,7 +146,6 @@ def test_it_does_so_too_where_it_names_a_version_of_the_benchmark(tmp_path: Path
     assert here[here["effort"] == WELL_KNOWN["effort"]]["score"].tolist() == [0.123]
 
 
-@pytest.mark.xfail(strict=True, reason="the error of a bundled 0.946 is given to an imported 0.123")
 def test_the_error_of_another_score_is_not_taken_over(theirs: pd.DataFrame) -> None:
     assert WELL_KNOWN["stderr"] > 0
     here = of(theirs, version=WELL_KNOWN["version"], benchmark="gpqa-diamond", effort=WELL_KNOWN["effort"])

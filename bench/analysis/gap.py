@@ -205,6 +205,8 @@ def gap_table(results: Path, asked: Asked | None = None, benchmarks: list[str] |
             if benchmarks or min(view.gap.variants.values()) >= LEAST_ROWS:
                 rows.append(_line(view))
         except ConfigError as error:
+            if benchmarks:
+                raise
             left_out[name] = str(error)
     frame = pd.DataFrame(rows, columns=list(TABLE_COLUMNS))
     frame.attrs["left_out"] = left_out

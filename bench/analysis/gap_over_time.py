@@ -57,7 +57,7 @@ def gap_caption(view: View) -> str:
     many = view.gap.variants
     told = view.rows["source"].astype(str) if "source" in view.rows else view.rows["version"]
     known = {"Epoch": "Epoch AI (CC-BY 4.0)", "LMArena": "LMArena"}
-    who = ", ".join(words for name, words in known.items() if told.str.contains(name).any())
+    who = ", ".join(words for name, words in known.items() if told.str.contains(name, case=False).any())
     return (
         f"{many['closed']} closed and {many['open']} open versions, as of {view.gap.as_of}; "
         f"{view.asked.provenance}{'; ' + who if who else ''}"

@@ -25,6 +25,8 @@ DEFAULT_OPEN = "weights-noncommercial"
 """Any weights one can download count as open, unless the reader asks for more."""
 ARENA = "lmarena"
 """Begins the id of every benchmark that is a rating by votes, taken in snapshots."""
+SAME_SHARE, SAME_DIGITS = 0.005, 3
+"""How far a rounded figure may be from the whole one, and the places to which two layouts of a source agree."""
 LEAST_OVERLAP = 3
 """Models that both measured, below which own and published scores are never brought onto one scale."""
 
@@ -101,11 +103,19 @@ def _with_errors(theirs: pandas.DataFrame, ours: pandas.DataFrame) -> pandas.Dat
     Epoch's tables of April 2026 tell its index without the intervals that an earlier file has.
     """
     same = ("version", "effort", "benchmark")
-    errors = dict(zip(_keys(ours, *same), ours["stderr"], strict=True))
-    known = [errors.get(key, float("nan")) for key in _keys(theirs, *same)]
-    return theirs.assign(
-        stderr=[own if own == own else other for own, other in zip(theirs["stderr"], known, strict=True)]
-    )
+    known = dict(zip(_keys(ours, *same), zip(ours["score"], ours["stderr"], strict=True), strict=True))
+    errors = [
+        stderr if stderr == stderr else _error_of(score, known.get(key))
+        for key, score, stderr in zip(_keys(theirs, *same), theirs["score"], theirs["stderr"], strict=True)
+    ]
+    return theirs.assign(stderr=errors)
+
+
+def _error_of(score: float, bundled: tuple[float, float] | None) -> float:
+    """The error of a bundled score that is the same figure, rounded; NaN where it is another."""
+    if bundled is None or abs(bundled[0] - score) > SAME_SHARE * abs(score):
+        return float("nan")
+    return bundled[1]
 
 
 def _untold(ours: pandas.DataFrame, theirs: pandas.DataFrame) -> list[bool]:
@@ -120,13 +130,14 @@ def _untold(ours: pandas.DataFrame, theirs: pandas.DataFrame) -> list[bool]:
 def _once(theirs: pandas.DataFrame) -> pandas.DataFrame:
     """Without the rows that another import tells alike, as two layouts of one source do; the one with an error stays.
 
-    Equal figures within one import are several measurements and all stay.
+    Of the rest the one with more digits. Equal figures within one import are several measurements and all stay.
     """
     what = ("version", "effort", "host", "benchmark", "benchmark_version", "shots", "scaffold", "rounded")
-    keys = list(_keys(theirs.assign(rounded=theirs["score"].round(6)), *what))
+    keys = list(_keys(theirs.assign(rounded=theirs["score"].round(SAME_DIGITS)), *what))
     runs, unsure = list(theirs["run_id"]), list(theirs["stderr"].isna())
+    digits = [len(repr(score)) for score in theirs["score"]]
     first: dict[Any, str] = {}
-    for place in sorted(range(len(keys)), key=unsure.__getitem__):
+    for place in sorted(range(len(keys)), key=lambda n: (unsure[n], -digits[n])):
         first.setdefault(keys[place], runs[place])
     return theirs.loc[[first[key] == run for key, run in zip(keys, runs, strict=True)]]
 
@@ -289,9 +300,9 @@ def facts() -> Mapping[str, Mapping[str, Any]]:
 
 
 def combined(results: Path, benchmarks: Sequence[str] | None = None) -> pandas.DataFrame:
-    """Own and published on one scale, where at least LEAST_OVERLAP versions were measured by both; else neither's.
+    """Own and published on one scale, where at least LEAST_OVERLAP models were measured by both; else neither's.
 
-    Of such a benchmark, published scores are moved by the mean of own minus published over the shared versions, and
+    Of such a benchmark, published scores are moved by the mean of own minus published over the shared models' best, and
     that mean's standard error is added to theirs; own rows stay as they are and replace the published ones.
     """
     import pandas as pd

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from bench.analysis.gap import Asked, View
 
+FEWEST_REFITS = 20
 DRAWN = ("gap", "lag", "index")
 
 
@@ -110,6 +111,8 @@ def _view(
         raise ConfigError(f"--index is over many benchmarks, --benchmark {benchmark} is one; give one of the two")
     from bench.terminal import progress
 
+    if 0 < refits < FEWEST_REFITS:
+        raise ConfigError(f"--refits {refits}: an interval needs at least {FEWEST_REFITS}; 0 asks for none")
     with progress("refits of the index") as told:
         return analysis.index_gap(results, asked, capability=capability, refits=refits, progress=told)
 
@@ -149,6 +152,7 @@ def _show_all(results: Path, asked: Asked, as_json: bool) -> None:
     from bench import analysis, gap_tables, terminal
 
     frame = analysis.gap_table(results, asked)
+    tell_problems([f"left out: {name}: {why}" for name, why in frame.attrs["left_out"].items()])
     if as_json:
         print_json(analysis.records(frame))
         return
@@ -158,7 +162,6 @@ def _show_all(results: Path, asked: Asked, as_json: bool) -> None:
         console.print(terminal.table_of(columns, part))
         console.print()
     print(gap_tables.OVERVIEW_NOTE)
-    tell_problems([f"left out: {name}: {why}" for name, why in frame.attrs["left_out"].items()])
 
 
 def _draw(view: View, what: str, path: Path) -> None:
