@@ -13,7 +13,7 @@ import pytest
 
 from bench import analysis, database, imports
 from bench.analysis.gap import TABLE_COLUMNS, Asked, View, gap, gap_table, scale_of
-from bench.analysis.observations import one_version
+from bench.analysis.versions import one_version
 from bench.errors import ConfigError
 from bench.frontier.sensitivity import COLUMNS as LINES
 

@@ -14,7 +14,7 @@ import pytest
 from bench import database, imports
 from bench.analysis import OBSERVATION_COLUMNS, observations
 from bench.analysis.gap import Asked, gap
-from bench.analysis.observations import _model_name
+from bench.analysis.own_scores import _model_name
 from bench.catalog import load
 from bench.catalog import published as bundled
 from bench.catalog.names import match

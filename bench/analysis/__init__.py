@@ -39,7 +39,8 @@ from bench.analysis.models import (
     model,
     models,
 )
-from bench.analysis.observations import OBSERVATION_COLUMNS, observations
+from bench.analysis.naming import OBSERVATION_COLUMNS
+from bench.analysis.observations import observations
 from bench.analysis.openness import ACCESS_COLUMNS, access
 from bench.analysis.own_gap import OWN_GAP_COLUMNS, own_frontier_gap
 from bench.analysis.prices import (

@@ -74,7 +74,8 @@ def open_since(results: Path, use_case: UseCase, sufficient: Sequence[Candidate]
 
 
 def _published_since(results: Path, benchmark: str, wanted: float) -> Since:
-    from bench.analysis.observations import observations, one_version_each
+    from bench.analysis.observations import observations
+    from bench.analysis.versions import one_version_each
 
     rows = one_version_each(observations(results, provenance="published", benchmarks=[benchmark]))
     rows = rows[(rows["benchmark"] == benchmark) & (rows["score"] >= wanted) & rows["open_since"].notna()]

@@ -165,7 +165,8 @@ def _published(results: Path, asked: Asked, runs: pandas.DataFrame) -> tuple[pan
 
 def _observed(results: Path, benchmarks: Mapping[str, float]) -> pandas.DataFrame:
     """The best published score of each model on each of these, with a standard error where one can be had."""
-    from bench.analysis.observations import observations, one_version_each
+    from bench.analysis.observations import observations
+    from bench.analysis.versions import one_version_each
     from bench.catalog.benchmarks import benchmark
 
     rows = one_version_each(observations(results, provenance="published", benchmarks=list(benchmarks)))

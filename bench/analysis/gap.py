@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
-from bench.analysis.observations import DEFAULT_OPEN, observations, one_version
+from bench.analysis.observations import DEFAULT_OPEN, observations
+from bench.analysis.versions import one_version
 from bench.errors import ConfigError, nearest
 
 if TYPE_CHECKING:

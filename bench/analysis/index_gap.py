@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast, get_args
 
 from bench.analysis.gap import Asked, IndexScale, View, measured, observed, until, z_of
-from bench.analysis.observations import one_version_each
+from bench.analysis.versions import one_version_each
 from bench.errors import ConfigError, nearest
 
 if TYPE_CHECKING:

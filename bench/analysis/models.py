@@ -81,7 +81,7 @@ def models(results: Path) -> pandas.DataFrame:
 def model(results: Path, name: str) -> Shown:
     """The model that `name` means, however it is written; ConfigError where nothing at all is known of it."""
     from bench.analysis import openness
-    from bench.analysis.observations import published as published_scores
+    from bench.analysis.published_scores import published as published_scores
     from bench.catalog import load, published
     from bench.catalog.names import load_overrides, match
 
