@@ -25,7 +25,7 @@ def scores() -> pd.DataFrame:
 
     `benchmark_version` is what the importers call it, so the same figures imported are of the same one; None where
     nobody tells versions apart. `score` in the benchmark's unit (`bench.catalog.benchmarks`), proportions to three
-    places, points to one or none. Unknown is NaN, NaT or None, never 0.
+    places, points to two or none. Unknown is NaN, NaT or None, never 0.
     """
     return _read("published").copy()
 
