@@ -17,7 +17,7 @@ from typing import Any
 from bench import runs
 from bench.budget import Basis, Book, Entry, asked_before
 from bench.errors import ConfigError
-from bench.price import Tariff
+from bench.price import Tariff, in_text
 from bench.records import ANSWERED, Measurement
 from bench.runs import journal
 from bench.runs.folder import read_price_rows
@@ -136,7 +136,7 @@ class Ledger:
 
     def as_dict(self) -> dict[str, Any]:
         """For `--json`; money is text, exact to the last digit."""
-        found: dict[str, Any] = _plain(
+        found: dict[str, Any] = in_text(
             {
                 "run_id": self.run_id,
                 "target": self.target_id,
@@ -341,11 +341,3 @@ def _money(usd: Decimal | None) -> str | None:
 
 def _text(value: Decimal | None) -> str | None:
     return None if value is None else str(value)
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {name: _plain(one) for name, one in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(one) for one in value]
-    return format(value, "f") if isinstance(value, Decimal) else value

@@ -266,6 +266,15 @@ def cost_usd(price: Price, usage: Usage) -> Decimal | None:
     return (usd + usage.out_tokens * price.usd_per_mtok_out) / MILLION
 
 
+def in_text(value: Any) -> Any:
+    """The same lists and dictionaries with every amount of money as text, to its last digit: for JSON."""
+    if isinstance(value, dict):
+        return {name: in_text(one) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [in_text(one) for one in value]
+    return format(value, "f") if isinstance(value, Decimal) else value
+
+
 def _instant(when: dt.datetime | dt.date | None) -> dt.datetime:
     if when is None:
         return dt.datetime.now(dt.UTC)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench import database
-from bench.analysis.measured import _is_primary as is_primary
+from bench.analysis.measured import is_primary
 from bench.analysis.pairing import judged_runs
 from bench.errors import ConfigError, nearest
 from bench.stats import Estimate, macro

@@ -77,13 +77,13 @@ class View:
 
 
 @dataclass(frozen=True, kw_only=True)
-class IndexScale:
-    """The index as the frontier knows a benchmark."""
+class PlainScale:
+    """A benchmark that the catalogue does not know, as the frontier wants one: scores as they stand."""
 
-    id: str = "index"
-    name: str = "the index"
-    unit: str = "index points"
-    scale: Literal["proportion", "points"] = "points"
+    id: str
+    name: str
+    unit: str
+    scale: Literal["proportion", "points"]
     chance: float = 0.0
     ceiling: float = 1.0
     n_items: int | None = None
@@ -126,7 +126,7 @@ def scale_of(name: str, found: pandas.DataFrame) -> Scale:
         return told
     if name in seen:
         scale = _scale(name, found[found["benchmark"] == name])
-        return IndexScale(id=name, name=name, unit=scale, scale=scale)
+        return PlainScale(id=name, name=name, unit=scale, scale=scale)
     if told is not None:
         have = f"there are scores on {', '.join(sorted(seen)[:8])} …" if seen else "there are none on any benchmark"
         raise ConfigError(
@@ -167,6 +167,7 @@ def _view(found: pandas.DataFrame, benchmark: Scale, asked: Asked) -> View:
 
 
 def measured(rows: pandas.DataFrame, benchmark: Scale, asked: Asked, drawn: numpy.ndarray | None) -> Gap:
+    """What `asked` wants to know of these rows; `drawn` has a column per row, None = no intervals."""
     from bench.frontier.measure import measure
 
     return measure(
@@ -252,10 +253,3 @@ def _line(view: View) -> dict[str, Any]:
         "stale_days": found.stale_days,
         "provenance": found.provenance,
     }
-
-
-def z_of(confidence: float) -> float:
-    """Half the width of an interval in standard errors."""
-    from statistics import NormalDist
-
-    return NormalDist().inv_cdf((1 + confidence) / 2)

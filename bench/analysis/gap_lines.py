@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
+from bench.analysis import openness
 from bench.analysis.gap import View
 from bench.analysis.index_gap import Index, of_capability, rows_of
 from bench.analysis.observations import regraded
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
 
     from bench.frontier.scores import EffortRule, Rule
     from bench.frontier.sensitivity import Alternatives
+
+    AtGrade = Callable[[str], pandas.DataFrame]
 
 MOST_MOVED = 5
 """Lines that leave a benchmark out, of all."""
@@ -30,7 +34,8 @@ def gap_sensitivity(results: Path, view: View) -> pandas.DataFrame:
     from bench.frontier import sensitivity
 
     asked = view.asked
-    others = _other_rows(results, view) if view.index is None else _other_indices(results, view, view.index)
+    at = partial(_at, view, openness.access(results))
+    others = _other_rows(view, at) if view.index is None else _other_indices(view, view.index, at)
     found = sensitivity.lines(
         view.rows,
         view.benchmark,
@@ -42,7 +47,7 @@ def gap_sensitivity(results: Path, view: View) -> pandas.DataFrame:
     return _most_moved(found)
 
 
-def _other_rows(results: Path, view: View) -> Alternatives:
+def _other_rows(view: View, at: AtGrade) -> Alternatives:
     from bench.frontier import sensitivity
 
     return sensitivity.alternatives(
@@ -50,11 +55,11 @@ def _other_rows(results: Path, view: View) -> Alternatives:
         view.benchmark,
         rule=cast("Rule", view.asked.rule),
         effort_rule=cast("EffortRule", view.asked.effort_rule),
-        at_grade=partial(_at, results, view),
+        at_grade=at,
     )
 
 
-def _other_indices(results: Path, view: View, index: Index) -> Alternatives:
+def _other_indices(view: View, index: Index, at: AtGrade) -> Alternatives:
     """Without each benchmark, and at each grade; grades don't change the fit."""
     from bench.frontier.sensitivity import THRESHOLDS
 
@@ -64,11 +69,11 @@ def _other_indices(results: Path, view: View, index: Index) -> Alternatives:
         except ConfigError:  # an anchor falls out, or too few are left: the line can't be told
             return None
 
-    def at(grade: str) -> pandas.DataFrame:
-        return rows_of(_at(results, view, grade), index, index.scores, view.asked)
+    def graded(grade: str) -> pandas.DataFrame:
+        return rows_of(at(grade), index, index.scores, view.asked)
 
     fewer = {("leave one benchmark out", name): partial(without, name) for name in index.benchmarks}
-    return {**fewer, **{("open at least", grade): partial(at, grade) for grade in THRESHOLDS}}
+    return {**fewer, **{("open at least", grade): partial(graded, grade) for grade in THRESHOLDS}}
 
 
 def _scores_without(index: Index, name: str, confidence: float) -> pandas.DataFrame:
@@ -81,9 +86,9 @@ def _scores_without(index: Index, name: str, confidence: float) -> pandas.DataFr
     return of_capability(index.prepared, index.fit, index.capability, rest, confidence)
 
 
-def _at(results: Path, view: View, grade: str) -> pandas.DataFrame:
+def _at(view: View, grades: pandas.DataFrame, grade: str) -> pandas.DataFrame:
     """The view's observations at another threshold of what is open."""
-    return regraded(results, view.observed, open_at_least=grade, as_of=view.asked.as_of)
+    return regraded(view.observed, grades, open_at_least=grade, as_of=view.asked.as_of)
 
 
 def _most_moved(found: pandas.DataFrame) -> pandas.DataFrame:

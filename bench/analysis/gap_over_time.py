@@ -5,7 +5,8 @@ from __future__ import annotations
 import datetime as dt
 from typing import TYPE_CHECKING
 
-from bench.analysis.gap import View, z_of
+from bench.analysis.gap import View
+from bench.stats import z_quantile
 
 if TYPE_CHECKING:
     import pandas
@@ -33,14 +34,8 @@ def _dates(view: View) -> list[dt.date]:
     end = pd.Timestamp(view.gap.as_of)
     months = pd.date_range(view.rows["since"].min(), end, freq="MS")
     return sorted(
-        {*(day.date() for day in months), *(day.date() for day in _record_days(view) if day <= end), end.date()}
+        {*(day.date() for day in months), *(day.date() for day in records_of(view)["since"] if day <= end), end.date()}
     )
-
-
-def _record_days(view: View) -> list[pandas.Timestamp]:
-    from bench.frontier.curves import records
-
-    return [day for cls in ("closed", "open") for day in records(view.rows, cls)["since"]]
 
 
 def records_of(view: View) -> pandas.DataFrame:
@@ -54,6 +49,7 @@ def records_of(view: View) -> pandas.DataFrame:
 
 
 def gap_caption(view: View) -> str:
+    """How many versions of each class, of which day, from whom."""
     many = view.gap.variants
     told = view.rows["source"].astype(str) if "source" in view.rows else view.rows["version"]
     known = {"Epoch": "Epoch AI (CC-BY 4.0)", "LMArena": "LMArena"}
@@ -82,5 +78,5 @@ def gap_rows(view: View) -> pandas.DataFrame:
         with np.errstate(all="ignore"):
             low, high = np.nanpercentile(view.draws, [tail, 100 - tail], axis=0)
         return rows.assign(low=low, high=high)
-    reach = z_of(view.asked.confidence) * rows["stderr"]
+    reach = z_quantile(view.asked.confidence) * rows["stderr"]
     return rows.assign(low=rows["value"] - reach, high=rows["value"] + reach)

@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, cast, get_args
 
-from bench.analysis.gap import Asked, IndexScale, View, measured, observed, until, z_of
+from bench.analysis.gap import Asked, PlainScale, View, measured, observed, until
 from bench.analysis.versions import one_version_each
 from bench.errors import ConfigError, nearest
+from bench.stats import z_quantile
 
 if TYPE_CHECKING:
     import numpy
@@ -38,9 +39,11 @@ class Index:
     """That the scores of models are of."""
 
     @property
-    def name(self) -> str:
+    def benchmark(self) -> PlainScale:
+        """The index as the frontier knows a benchmark."""
         what = f"{self.capability} index" if self.capability else "index"
-        return f"the {what} over {len(self.benchmarks)} benchmarks"
+        name = f"the {what} over {len(self.benchmarks)} benchmarks"
+        return PlainScale(id="index", name=name, unit="index points", scale="points")
 
 
 def index_gap(
@@ -67,9 +70,9 @@ def index_gap(
     rows = rows_of(found, fitted, fitted.scores, asked)
     drawn = _draws(results, rows, fitted, asked, refits, progress)
     return View(
-        benchmark=IndexScale(name=fitted.name),
+        benchmark=fitted.benchmark,
         asked=asked,
-        gap=measured(rows, IndexScale(name=fitted.name), asked, drawn),
+        gap=measured(rows, fitted.benchmark, asked, drawn),
         rows=rows,
         draws=drawn,
         observed=found,
@@ -100,7 +103,7 @@ def _placed(found: pandas.DataFrame, ruler: Index, asked: Asked) -> Index:
     prepared = _prepared(found, asked, since=None)
     rows = prepared.rows[prepared.rows["benchmark"].isin(ruler.benchmarks)]
     told = [(model, index.place(part, ruler.fit, confidence=asked.confidence)) for model, part in rows.groupby("model")]
-    z = z_of(asked.confidence)
+    z = z_quantile(asked.confidence)
     known = [(model, p.index, _reach(p.low, p.high) / z) for model, p in told if p.index is not None]
     if not known:
         raise ConfigError(f"{NOTHING_OWN}: {'; '.join(sorted({p.reason for _, p in told if p.reason is not None}))}")
@@ -150,7 +153,7 @@ def of_capability(
     found = index.of_capability(prepared.rows, fitted, capability, inside, confidence=confidence)
     if found.reason is not None:
         raise ConfigError(f"no {capability} index: {found.reason}; import more scores, or ask for another capability")
-    reach = (found.models["high"] - found.models["low"]) / (2 * z_of(confidence))
+    reach = (found.models["high"] - found.models["low"]) / (2 * z_quantile(confidence))
     return found.models.assign(stderr=reach)
 
 
@@ -168,7 +171,7 @@ def _draws(
     if not len(rows) or not refits:
         return None
     if fitted.scores is not fitted.fit.models:  # placed one by one, on a scale taken as known
-        return posterior.draws(rows, IndexScale(), n=asked.draws, seed=asked.seed)
+        return posterior.draws(rows, fitted.benchmark, n=asked.draws, seed=asked.seed)
     cache = Path(results) / "cache" / "index"
     drawn = index.refits(fitted.prepared.rows, fitted.fit, refits, asked.seed, cache, progress)
     place = {name: n for n, name in enumerate(fitted.fit.models["model"])}
@@ -186,7 +189,7 @@ def rows_of(found: pandas.DataFrame, fitted: Index, scores: pandas.DataFrame, as
     first = known.groupby("group").agg(dict.fromkeys(("model", "label", "vendor", "source"), "first") | earliest)
     plain = scores[["model", "index", "stderr"]].rename(columns={"model": "group", "index": "score"})
     frame = plain.join(first, on="group").rename(columns={"group": "version"})
-    rows = scoring.rows(frame.assign(benchmark="index", effort=None, provenance=asked.provenance), IndexScale())
+    rows = scoring.rows(frame.assign(benchmark="index", effort=None, provenance=asked.provenance), fitted.benchmark)
     kept: pandas.DataFrame = rows[until(rows, asked)].reset_index(drop=True)
     kept.attrs["rules"] = (fitted.prepared.method, fitted.fit.method)
     return kept

@@ -64,7 +64,7 @@ def report(results: Path, run_ids: Sequence[str] | None = None) -> pandas.DataFr
     """
     chosen = _chosen(results, run_ids)
     frame = database.query(results, "report", run_ids=chosen)
-    frame = frame[_is_primary(frame)]
+    frame = frame[is_primary(frame)]
     for question in ("speed", "money"):
         frame = frame.merge(database.query(results, question, run_ids=chosen), on=["run_id", "task"], how="left")
     frame = frame.merge(database.query(results, "list_prices", run_ids=chosen), on="run_id", how="left")
@@ -72,7 +72,7 @@ def report(results: Path, run_ids: Sequence[str] | None = None) -> pandas.DataFr
     return frame[list(REPORT_COLUMNS)].reset_index(drop=True)
 
 
-def _is_primary(frame: pandas.DataFrame) -> pandas.Series[bool]:
+def is_primary(frame: pandas.DataFrame) -> pandas.Series[bool]:
     """`acc` where a task has it, else its first metric that isn't a variant of another."""
     variants = frame["metric"].str.endswith(("_strict", "_rescaled"))
     first = frame["metric"].where(~variants & (frame["metric"] != "acc"), None)

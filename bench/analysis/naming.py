@@ -42,6 +42,7 @@ def named(frame: pandas.DataFrame, column: str) -> pandas.DataFrame:
 
 
 def in_columns(frame: pandas.DataFrame) -> pandas.DataFrame:
+    """With every column of an observation, numbers and dates as such; what is unknown is NaN, NaT or None."""
     import pandas as pd
 
     whole = frame.reindex(columns=list(dict.fromkeys((*OBSERVATION_COLUMNS, "first_rated", *frame.columns))))

@@ -43,17 +43,17 @@ def observations(
     neither. `benchmarks`: ids; None = all.
     """
     frame = {"published": published, "own": own, "combined": combined}[_checked(provenance)](results, benchmarks)
-    return regraded(results, frame, open_at_least=open_at_least, as_of=as_of)
+    return regraded(frame, openness.access(results), open_at_least=open_at_least, as_of=as_of)
 
 
 def regraded(
-    results: Path, frame: pandas.DataFrame, *, open_at_least: str, as_of: dt.date | None = None
+    frame: pandas.DataFrame, grades: pandas.DataFrame, *, open_at_least: str, as_of: dt.date | None = None
 ) -> pandas.DataFrame:
-    """The same observations at another threshold of what is open."""
+    """The same observations at another threshold of what is open; `grades` are those of `openness.access`."""
     import pandas as pd
 
     when = None if as_of is None else pd.Timestamp(as_of)
-    graded = openness.graded(frame, openness.access(results), open_at_least, when)
+    graded = openness.graded(frame, grades, open_at_least, when)
     return graded[list(OBSERVATION_COLUMNS)].reset_index(drop=True)
 
 

@@ -18,6 +18,7 @@ from bench.cost.hosting import UTILISATIONS, energy_usd_per_mtok_out, out_tps_at
 from bench.cost.mix import ARTIFICIAL_ANALYSIS, Mix, blended_usd_per_mtok
 from bench.cost.node import Node, watts_measured
 from bench.errors import ConfigError
+from bench.price import in_text
 
 if TYPE_CHECKING:
     import pandas
@@ -87,7 +88,7 @@ class Quote:
             "bills": self.bills,
             "notes": list(self.notes),
         }
-        plain: dict[str, Any] = _plain(told)
+        plain: dict[str, Any] = in_text(told)
         return plain
 
 
@@ -302,11 +303,3 @@ def _paid(names: set[str], question: Question) -> list[str]:
 
 def _exact(value: float) -> Decimal:
     return Decimal(repr(value))
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {name: _plain(one) for name, one in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(one) for one in value]
-    return format(value, "f") if isinstance(value, Decimal) else value

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from bench.cli.options import RESULTS, Json, ResultsDir
-from bench.cli.printing import print_json, print_table, tell_problems
+from bench.cli.printing import print_json, print_table, tell_problems, write_chart
 
 if TYPE_CHECKING:
     from bench.analysis.compare import Comparison
@@ -45,9 +45,7 @@ def compare(
 
 
 def _draw(found: Comparison, path: Path) -> None:
-    import sys
-
-    from bench.charts import export, forest
+    from bench.charts import forest
 
     figure = forest.chart(
         found.frame,
@@ -58,8 +56,7 @@ def _draw(found: Comparison, path: Path) -> None:
         confidence=found.confidence,
         measured=found.measured,
     )
-    export.write(figure, path, height_px=int(figure.layout.height))
-    print(f"wrote {path}", file=sys.stderr)
+    write_chart(figure, path, height_px=int(figure.layout.height))
 
 
 def _show(found: Comparison) -> None:

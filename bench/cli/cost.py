@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from bench.cli.options import RESULTS, Json, ResultsDir, Targets
-from bench.cli.printing import print_json, print_table, tell_problems
+from bench.cli.printing import bring_up_to_date, print_json, print_table, write_chart
 
 if TYPE_CHECKING:
     from bench.analysis.quote import Quote
@@ -125,10 +124,7 @@ def cost(
         mtok_per_month=_optional("--volume", volume, above=True),
         mix=Mix.parse(mix),
     )
-    if (results / "runs").is_dir():
-        from bench import database
-
-        tell_problems(database.build(results).problems)
+    bring_up_to_date(results)
     found = quote(results, question, load())
     if chart is not None:
         _draw(found, chart)
@@ -146,7 +142,6 @@ def _optional(name: str, text: str | None, *, above: bool = False) -> Decimal | 
 
 def _draw(found: Quote, path: Path) -> None:
     from bench import analysis
-    from bench.charts import export
     from bench.charts.break_even import chart
     from bench.errors import ConfigError
 
@@ -157,8 +152,7 @@ def _draw(found: Quote, path: Path) -> None:
         )
     asked = found.question
     frame = analysis.break_even(found.node, apis, mix=asked.mix, utilisations=asked.utilisations, most=asked.most)
-    export.write(chart(frame, mix=str(asked.mix), says=found.speed), path)
-    print(f"wrote {path}", file=sys.stderr)
+    write_chart(chart(frame, mix=str(asked.mix), says=found.speed), path)
 
 
 # ------------------------------------------------------------------------------------------------------------- printing

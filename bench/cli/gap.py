@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from bench.cli.options import RESULTS, Json, ResultsDir
-from bench.cli.printing import print_json, print_table, tell_problems
+from bench.cli.printing import bring_up_to_date, print_json, print_table, tell_problems, write_chart
 from bench.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -56,7 +55,7 @@ def gap(
         raise ConfigError(f"--draw {draw!r} is none of {', '.join(DRAWN)}")
     if draw == "index" and benchmark not in (None, analysis.HEADLINE) and chart is not None:
         raise ConfigError(f"--draw index shows an index, and {benchmark} is one benchmark; use --draw gap")
-    _bring_up_to_date(results)
+    bring_up_to_date(results)
     asked = analysis.Asked(
         as_of=_day(as_of),
         open_at_least=open_at_least,
@@ -81,14 +80,6 @@ def gap(
     _show(view, analysis.gap_sensitivity(results, view) if sensitivity else None)
     if provenance == "own" and view.index is None:
         _show_corrected(results, view)
-
-
-def _bring_up_to_date(results: Path) -> None:
-    """Only where something was ever run or imported here: a fresh machine has the bundled facts."""
-    if (results / "runs").is_dir():
-        from bench import database
-
-        tell_problems(database.build(results).problems)
 
 
 def _day(text: str | None) -> dt.date | None:
@@ -166,7 +157,6 @@ def _show_all(results: Path, asked: Asked, as_json: bool) -> None:
 
 def _draw(view: View, what: str, path: Path) -> None:
     from bench import analysis
-    from bench.charts import export
     from bench.charts import gap as of_gap
     from bench.charts import index as of_index
     from bench.charts import lag as of_lag
@@ -187,8 +177,7 @@ def _draw(view: View, what: str, path: Path) -> None:
     else:
         rows, series = analysis.gap_rows(view), analysis.gap_series(view)
         figure = of_gap.chart(rows, series, name=found.name, unit=found.unit, provenance=kind, caption=caption)
-    export.write(figure, path)
-    print(f"wrote {path}", file=sys.stderr)
+    write_chart(figure, path)
 
 
 def add_to(app: typer.Typer) -> None:

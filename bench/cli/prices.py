@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,7 +9,7 @@ import typer
 
 from bench.cli import price_tables
 from bench.cli.options import RESULTS, Json, ResultsDir
-from bench.cli.printing import print_json, tell_problems
+from bench.cli.printing import bring_up_to_date, print_json, write_chart
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -139,11 +138,10 @@ def reach(
     frame = analysis.price_to_reach(quality, _built(results), benchmark=found.id, mix=asked)
     declines = analysis.reach_declines(frame)
     if chart is not None:
-        from bench.charts import export, price_to_reach
+        from bench.charts import price_to_reach
 
         today = dt.datetime.now(dt.UTC).date()
-        export.write(price_to_reach.chart(frame, declines, name=found.name, mix=str(asked), until=today), chart)
-        print(f"wrote {chart}", file=sys.stderr)
+        write_chart(price_to_reach.chart(frame, declines, name=found.name, mix=str(asked), until=today), chart)
     if as_json:
         told = [{"quality": q, **dataclasses.asdict(found)} for q, found in declines.items()]
         print_json({"points": analysis.records(frame), "declines": told})
@@ -155,12 +153,7 @@ def reach(
 
 def _built(results: Path) -> Path | None:
     """The results with their store brought up to date; None where nothing was measured."""
-    if not (results / "runs").is_dir():
-        return None
-    from bench import database
-
-    tell_problems(database.build(results).problems)
-    return results
+    return results if bring_up_to_date(results) else None
 
 
 def _day(name: str, text: str | None) -> dt.date | None:

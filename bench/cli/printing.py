@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import Any
 
 
@@ -32,6 +33,24 @@ def tell_problems(problems: list[str]) -> None:
 
     for problem in problems:
         print(f"warning: {printable(problem)}", file=sys.stderr)
+
+
+def bring_up_to_date(results: Path) -> bool:
+    """Whether anything was ever run or imported here: then its store is as new; else nothing is made."""
+    if not (results / "runs").is_dir():
+        return False
+    from bench import database
+
+    tell_problems(database.build(results).problems)
+    return True
+
+
+def write_chart(figure: Any, path: Path, **size: Any) -> None:
+    """A plotly figure as a file, by `charts.export.write`, and says so."""
+    from bench.charts import export
+
+    export.write(figure, path, **size)
+    print(f"wrote {path}", file=sys.stderr)
 
 
 def print_paragraph(text: str, *, style: str | None = None, hanging: bool = False) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from math import isnan
 from typing import Any
@@ -166,19 +166,7 @@ def _of_all(items: Counter[str]) -> str:
 
 def _score(task: str, metric: str, values: Mapping[str, Sequence[float | None]]) -> Score:
     """The mean over items with an interval made here, as of own runs; every item is its own cluster."""
-    from bench.stats import mean_of_items
+    from bench import stats
 
-    found = mean_of_items(list(values.values()), list(values))
-    return Score(
-        task=task,
-        metric=metric,
-        value=found.value,
-        stderr=found.stderr,
-        ci_low=found.ci_low,
-        ci_high=found.ci_high,
-        n=found.n,
-        n_unscored=found.n_unscored,
-        low_bound=found.low_bound,
-        high_bound=found.high_bound,
-        method=f"{METHOD}, {found.method}",
-    )
+    found = stats.mean_of_items(list(values.values()), list(values))
+    return stats.score(task, metric, replace(found, method=f"{METHOD}, {found.method}"))

@@ -135,7 +135,7 @@ def effective_n(
         return float(n)
     if n_clusters == n == n_trials:
         return float(n)
-    few = (_z_quantile(confidence) / _t_quantile(confidence, n_clusters - 1)) ** 2
+    few = (z_quantile(confidence) / _t_quantile(confidence, n_clusters - 1)) ** 2
     most = n if min(value, 1 - value) * n < RARE else n_trials
     return min(float(most), value * (1 - value) / stderr**2 * few)
 
@@ -144,7 +144,7 @@ def wilson(successes: float, n: float, confidence: float = 0.95) -> tuple[float,
     """Wilson's score interval (W); `n` may be an effective number. n = 0 says nothing: (0, 1)."""
     if n <= 0:
         return 0.0, 1.0
-    z2 = _z_quantile(confidence) ** 2
+    z2 = z_quantile(confidence) ** 2
     p = successes / n
     centre = (p + z2 / (2 * n)) / (1 + z2 / n)
     reach = sqrt(z2 * (p * (1 - p) / n + z2 / (4 * n * n))) / (1 + z2 / n)
@@ -266,10 +266,10 @@ def scores(samples: Sequence[Sample], suite: Suite) -> list[Score]:
         if task.metric in estimates:
             estimates[f"{task.metric}_rescaled"] = rescale_for_chance(estimates[task.metric], task.chance)
         found[task.name] = estimates
-    rows = [_score(name, metric, e) for name, estimates in found.items() for metric, e in estimates.items()]
+    rows = [score(name, metric, e) for name, estimates in found.items() for metric, e in estimates.items()]
     weights = [task.weight for task in suite.tasks]
     shared = [metric for metric in next(iter(found.values()), {}) if all(metric in e for e in found.values())]
-    return rows + [_score("macro", metric, macro([e[metric] for e in found.values()], weights)) for metric in shared]
+    return rows + [score("macro", metric, macro([e[metric] for e in found.values()], weights)) for metric in shared]
 
 
 def _metrics(samples: Sequence[Sample]) -> list[str]:
@@ -286,7 +286,8 @@ def _estimate(samples: Sequence[Sample]) -> Estimate:
     return mean_of_items(list(values.values()), [clusters[item] for item in values])
 
 
-def _score(task: str, metric: str, e: Estimate) -> Score:
+def score(task: str, metric: str, e: Estimate) -> Score:
+    """The row of `score` that an estimate makes."""
     return Score(
         task=task,
         metric=metric,
@@ -302,7 +303,8 @@ def _score(task: str, metric: str, e: Estimate) -> Score:
     )
 
 
-def _z_quantile(confidence: float) -> float:
+def z_quantile(confidence: float) -> float:
+    """Half the width of an interval, in standard errors."""
     from statistics import NormalDist
 
     return NormalDist().inv_cdf(0.5 + confidence / 2)
